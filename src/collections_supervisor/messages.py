@@ -1,0 +1,248 @@
+"""The vocabulary: what actors tell each other, and the report that everything a person sees is rendered from.
+
+Frozen structs without behaviour. Facts are in the past tense. `datetime` members are aware UTC; `float` members that end in
+`_at` without a `datetime` type are monotonic seconds of the running process and never leave it.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Status = Literal["healthy", "late", "unhealthy", "restarting", "escalated", "paused", "unknown"]
+BeatStatus = Literal["ok", "start", "fail", "busy", "stuck", "waiting"]
+Verdict = Literal["healthy", "degraded", "unknown"]
+IncidentKind = Literal["agent", "host", "books", "queue", "supervisor"]
+Level = Literal["debug", "info", "warning", "error", "critical"]
+Value = str | int | float | bool | None
+
+
+class Now(msgspec.Struct, frozen=True, kw_only=True):
+    """One instant on both clocks: `mono` seconds for durations and deadlines, `wall` for stamps."""
+
+    mono: float
+    wall: datetime
+
+
+# --- Signs of life ---------------------------------------------------------------------------------------
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign of life: when (by the agent's own stamp) and what the agent said of itself."""
+
+    stamp: datetime
+    status: BeatStatus = "ok"
+    until: datetime | None = None
+    message: str = ""
+
+
+class StaleLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that says `"stale": true`: a miss recorded by us (`ours`) or by another tool."""
+
+    stamp: datetime | None
+    ours: bool
+    missed: int = 0
+    last_heartbeat: datetime | None = None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look at all of an agent's heartbeat sources found."""
+
+    status: Literal["ok", "missing", "unreadable"]
+    """`missing`: no source exists. `unreadable`: one exists and could not be read, and no other gave a beat."""
+    beat: Beat | None = None
+    """The newest beat that is not in the future."""
+    future: Beat | None = None
+    """A beat stamped beyond the tolerance, newer than `beat` in the file."""
+    trailing: tuple[StaleLine, ...] = ()
+    """The unbroken run of stale lines that ends the log, oldest first, among its last ten valid lines."""
+    recorded_last_heartbeat: datetime | None = None
+    """`last_heartbeat` of the newest line of ours; stands in where the log holds no beat any more."""
+    invalid: int = 0
+    """Invalid lines not reported before."""
+    error: str = ""
+    """Why it is unreadable, naming the file."""
+
+
+# --- One restart -----------------------------------------------------------------------------------------
+
+
+class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to bring an agent back. The texts are what `{reason}` and the like in a command are replaced with."""
+
+    action_id: str
+    agent: str
+    attempt: int
+    fresh: bool = False
+    """Begin a new OpenClaw session first; it loses the conversation."""
+    reason: str = ""
+    since: str = ""
+    last_heartbeat: str = ""
+
+
+class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt ended, before its proof by a heartbeat."""
+
+    result: Literal["ok", "failed", "timed_out", "unknown", "interrupted", "busy"]
+    """`unknown`: it may have worked. `busy`: nothing was done, the agent works on something. `interrupted`: stopped by us."""
+    cause: str = ""
+    """One sentence for people: what went wrong, with the value that says so."""
+    classified: Literal["", "configuration", "overflow", "shared", "terminal", "auth"] = ""
+    """What kind of failure, where another attempt would be pointless or must differ."""
+    retry_after: float | None = None
+    """Seconds the other side asked us to wait; with `busy`: seconds until it is worth another look."""
+    hung: bool = False
+    """A running turn without progress was found (or the action itself hung)."""
+    exit_code: int | None = None
+    duration_s: float = 0.0
+    output_tail: str = ""
+
+
+# --- What an agent's task tells the coordinator ----------------------------------------------------------
+
+
+class AgentError(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that went wrong with an agent, kept for the page."""
+
+    timestamp: datetime
+    reason: str
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """No automatic restart: why, and until when (None: until the agent recovers or a person acts)."""
+
+    reason: str
+    until: datetime | None = None
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """What a human must know of an agent. Level-triggered: it stands as long as it is so."""
+
+    since: datetime
+    """The instant that made it so, not when it was noticed: the same again after a crash of ours."""
+    reason: str
+    missed: int
+    held: bool = False
+    recovered_at: datetime | None = None
+    """Set once a fresh beat came; the incident is resolved when the trouble is gone altogether."""
+
+
+class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent as people and machines see it."""
+
+    name: str
+    status: Status
+    detail: str
+    missed: int
+    last_heartbeat: datetime | None
+    next_deadline: datetime | None
+    restarts: int
+    restarts_24h: int
+    budget_left_24h: int | None
+    errors: tuple[AgentError, ...]
+    incident: str | None
+    last_exit: str | None
+    paused: bool
+    held: Held | None
+    next_attempt_at: datetime | None
+
+
+class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: an agent's report, or its trouble, is different now."""
+
+    report: AgentReport
+    trouble: Trouble | None
+
+
+class ActorCrashed(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: an actor of ours died of a bug and is being restarted."""
+
+    actor: str
+    agent: str | None
+    crashes: int
+    error: str
+
+
+# --- Incidents and notices -------------------------------------------------------------------------------
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to tell a human. `dedup_key` and `sequence` stay the same over every repeat of its delivery."""
+
+    dedup_key: str
+    sequence: int
+    notice: Literal["opened", "reminder", "resolved"]
+    incident_id: str
+    kind: IncidentKind
+    agent: str | None
+    missed: int
+    created_at: datetime
+    since: datetime
+    last_heartbeat: datetime | None
+    restarts: int
+    reason: str
+    text: str
+    merged: bool = False
+
+
+class NoticeAttempted(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: one try at one channel failed; `next_at` is when the next one is made."""
+
+    dedup_key: str
+    sequence: int
+    attempts: int
+    error: str
+    next_at: datetime | None
+
+
+class NoticeDelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: a channel took the notice."""
+
+    dedup_key: str
+    sequence: int
+    channel: str
+    attempts: int
+    at: datetime
+
+
+class NoticeExpired(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: nobody could be told; it stays visible."""
+
+    dedup_key: str
+    sequence: int
+    attempts: int
+    error: str
+
+
+class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One open incident as people and machines see it."""
+
+    id: str
+    kind: IncidentKind
+    agent: str | None
+    reason: str
+    opened_at: datetime
+    missed: int
+    acknowledged_until: datetime | None
+    delivered: bool
+    attempts: int
+    next_at: datetime | None
+    error: str = ""
+    """Why the last delivery failed."""
+    recovered_at: datetime | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The one snapshot that the page and every other view render."""
+
+    schema: int
+    generated_at: datetime
+    run_id: str
+    version: str
+    verdict: Verdict
+    agents: tuple[AgentReport, ...]
+    incidents: tuple[IncidentReport, ...]
+    stopped_at: datetime | None = None
+    books: None = None
+    queues: None = None
+    metrics: None = None

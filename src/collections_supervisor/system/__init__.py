@@ -1,0 +1,1 @@
+"""The edges of the machine: clock, files, processes, logs, lock, signals."""

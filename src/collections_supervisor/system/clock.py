@@ -1,0 +1,32 @@
+"""The two clocks of the program, and the one form in which it writes an instant."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+import anyio
+
+from collections_supervisor.messages import Now
+
+
+class Clock(Protocol):
+    """Where the time comes from; tests give their own."""
+
+    def now(self) -> Now:
+        """The present instant on both clocks."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock and the monotonic clock that the event loop's timers follow."""
+
+    def now(self) -> Now:
+        """The present instant; must be called inside a running event loop."""
+        return Now(mono=anyio.current_time(), wall=datetime.now(UTC))
+
+
+def stamp(instant: datetime) -> str:
+    """An instant as RFC 3339 in UTC with `Z` and always six fractional digits.
+
+    `datetime.isoformat` drops the fraction when it is zero, once in a million lines, and a strict parser misses that line.
+    """
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
