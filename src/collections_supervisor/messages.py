@@ -24,6 +24,15 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
     wall: datetime
 
 
+class Emit(msgspec.Struct, frozen=True, kw_only=True):
+    """What pure code wants logged: the event's name, one human sentence, and flat fields."""
+
+    level: Level
+    event: str
+    message: str
+    fields: dict[str, Value]
+
+
 # --- Signs of life ---------------------------------------------------------------------------------------
 
 

@@ -30,3 +30,17 @@ def stamp(instant: datetime) -> str:
     `datetime.isoformat` drops the fraction when it is zero, once in a million lines, and a strict parser misses that line.
     """
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def span(seconds: float) -> str:
+    """A duration for people: its two largest units, such as `45 s`, `3 min 20 s`, `2 h 05 min` or `3 d 4 h`."""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -1,0 +1,73 @@
+"""How long an agent may be silent, and how many deadlines its silence has passed. Pure."""
+
+import math
+from datetime import datetime, timedelta
+
+from collections_supervisor.agents.state import AgentState
+from collections_supervisor.config.schema import AgentConfig
+
+CYCLE = 60.0
+"""Seconds within which every agent is looked at again."""
+
+BUSY_STRETCH = 4
+"""An agent that says it is busy may move its deadline to at most this many timeouts after the beat."""
+
+
+def is_owned(policy: AgentConfig) -> bool:
+    """Whether the agent is a process of ours."""
+    return policy.restart.kind == "process"
+
+
+def first_deadline(policy: AgentConfig, state: AgentState) -> float | None:
+    """The instant at which the present silence becomes a miss; None: never (an owned process judged by being alive)."""
+    if not policy.sources:
+        return None
+    signs = [at for at in (state.beat_at, state.contact_at) if at is not None]
+    if signs:
+        base = max(signs)
+        deadline = base + policy.timeout
+        if state.beat is not None and state.beat_at == base and state.beat.status == "busy" and state.beat.until is not None:
+            announced = base + (state.beat.until - state.beat.stamp).total_seconds()
+            deadline = max(deadline, min(announced, base + BUSY_STRETCH * policy.timeout))
+    else:
+        deadline = state.known_at + policy.startup_grace
+    return deadline if state.ready_by is None else max(deadline, state.ready_by)
+
+
+def deadlines_passed(policy: AgentConfig, state: AgentState, now: float) -> int:
+    """How many deadlines the present silence has passed."""
+    first = first_deadline(policy, state)
+    if first is None or now < first:
+        return 0
+    return 1 + math.floor((now - first) / policy.miss_interval)
+
+
+def next_deadline(policy: AgentConfig, state: AgentState, now: float) -> float | None:
+    """The next instant at which a miss will be counted."""
+    first = first_deadline(policy, state)
+    return None if first is None else first + deadlines_passed(policy, state, now) * policy.miss_interval
+
+
+def stale_lines(state: AgentState) -> int:
+    """Misses that stand in the log: the run of stale lines at its end, ours only if they speak of the present silence."""
+    newest = state.beat.stamp if state.beat is not None else None
+    return sum(1 for line in state.trailing if not line.ours or line.last_heartbeat == newest)
+
+
+def recorded_lines(state: AgentState) -> int:
+    """The highest miss of the present silence that a line of ours in the log already carries."""
+    newest = state.beat.stamp if state.beat is not None else None
+    return max((line.missed for line in state.trailing if line.ours and line.last_heartbeat == newest), default=0)
+
+
+def deadline_stamp(policy: AgentConfig, state: AgentState, number: int) -> datetime:
+    """The wall instant of deadline `number` of the present silence.
+
+    Taken from stamps and settings alone (to the millisecond), so that it is the same again after a crash of ours.
+    """
+    first = first_deadline(policy, state)
+    anchor, anchor_at = (state.known, state.known_at)
+    if state.beat is not None and state.beat_at is not None:
+        anchor, anchor_at = (state.beat.stamp, state.beat_at)
+    allowance = policy.timeout if first is None else round(first - anchor_at, 3)
+    return anchor + timedelta(seconds=allowance + (number - 1) * policy.miss_interval)

@@ -1,0 +1,164 @@
+"""What is known of one agent, what can happen to it, and what its judgement may ask for. Structs only.
+
+Every `float` that names an instant is monotonic seconds (`Now.mono`); every `datetime` is the wall's, aware, in UTC.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from collections_supervisor.messages import (
+    ActionOutcome,
+    ActionRequest,
+    AgentError,
+    Beat,
+    Emit,
+    Reading,
+    StaleLine,
+    Trouble,
+)
+
+HoldKind = Literal["attempts", "budget", "configuration", "shared", "terminal", "overflow"]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """The one restart under way: asked for, then running, then (its command done) waiting for its proof."""
+
+    request: ActionRequest
+    phase: Literal["waiting", "running", "proving"]
+    first: bool = False
+    """An owned process is started together with the daemon, which is no restart."""
+    started: datetime | None = None
+    prove_by: float | None = None
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Why there is no automatic restart, since when, and until which instant (None: until recovery or a person)."""
+
+    kind: HoldKind
+    reason: str
+    since: datetime
+    until: float | None = None
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """The living process of an agent that is ours."""
+
+    started_at: float
+    started: datetime
+
+
+class AgentState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `step` remembers of one agent."""
+
+    known_at: float
+    """When this agent was first known to us; one that was never seen is judged from there."""
+    known: datetime
+    beat: Beat | None = None
+    beat_at: float | None = None
+    contact_at: float | None = None
+    """When a beat stamped in the future was first seen: contact, but no proof of health."""
+    future: Beat | None = None
+    source: Literal["ok", "missing", "unreadable"] = "ok"
+    source_error: str = ""
+    vanished_at: float | None = None
+    trailing: tuple[StaleLine, ...] = ()
+    recorded: int = 0
+    """Misses of the present silence that stand in the heartbeat log already."""
+    missed: int = 0
+    attempt: Attempt | None = None
+    attempts: int = 0
+    """Attempts in a row; only a stretch of fresh beats takes it back to 0."""
+    next_attempt_at: float | None = None
+    starts: tuple[float, ...] = ()
+    """Automatic starts of the last 24 hours, oldest first."""
+    restarts: int = 0
+    hold: Hold | None = None
+    overflow: bool = False
+    hung: bool = False
+    errors: tuple[AgentError, ...] = ()
+    trouble: Trouble | None = None
+    recovered_at: float | None = None
+    beats_since: int = 0
+    well_since: float | None = None
+    child: Child | None = None
+    ready_by: float | None = None
+    """An owned process that was started while all was well has until then for its first beat."""
+    short_lives: int = 0
+    ended: bool = False
+    """An owned process ended by itself with an exit code that may."""
+    last_exit: str | None = None
+    status: str = ""
+    """The status last told, to notice its changes."""
+
+
+# --- Events ----------------------------------------------------------------------------------------------------------
+
+
+class HeartbeatRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The heartbeat sources were looked at."""
+
+    reading: Reading
+
+
+class SlotGranted(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempt that waited for one of the restart slots has it."""
+
+
+class ActionStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The action is about to be spawned: from here on it counts, whatever becomes of it."""
+
+    at: datetime
+    """Taken before the spawn: the proof is a beat stamped later than this, and the first may come within a millisecond."""
+
+
+class ActionEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The action is over, its process tree too where it had to be ended."""
+
+    outcome: ActionOutcome
+
+
+class ChildExited(msgspec.Struct, frozen=True, kw_only=True):
+    """An owned process ended without being asked to."""
+
+    exit_code: int | None
+    signal: str | None
+    uptime_s: float
+
+
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent's task begins again with a remembered state; whatever it ran before is gone."""
+
+
+Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed
+
+
+# --- Effects ---------------------------------------------------------------------------------------------------------
+
+
+class RecordMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """Append a miss to the agent's heartbeat log."""
+
+    missed: int
+    last_heartbeat: datetime | None
+    reason: str
+
+
+class AskForSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """Wait for a restart slot, then say `SlotGranted`."""
+
+    request: ActionRequest
+
+
+class GiveSlotBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The slot is not needed any more: the agent came back while it was waited for."""
+
+
+class RunAction(msgspec.Struct, frozen=True, kw_only=True):
+    """Run the action in the slot, then say `ActionEnded`."""
+
+    request: ActionRequest
+
+
+Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | Emit

@@ -1,0 +1,116 @@
+"""One agent's state in the words of the report. Pure."""
+
+from datetime import datetime, timedelta
+
+from collections_supervisor.agents import backoff
+from collections_supervisor.agents.silence import is_owned, next_deadline
+from collections_supervisor.agents.state import AgentState
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import AgentReport, Held, Now, Status
+from collections_supervisor.system.clock import span, stamp
+
+
+def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
+    """What the agent is called, by precedence: the word that a person must react to wins."""
+    down = is_owned(policy) and state.child is None and not state.ended
+    if state.hold is not None or (state.trouble is not None and state.recovered_at is None):
+        return "escalated"
+    if state.attempt is not None and (state.missed or down):
+        return "restarting"
+    if state.missed or down:
+        return "unhealthy"
+    if policy.sources and (state.source != "ok" or state.future is not None or state.beat is None):
+        return "unknown"
+    if policy.period is not None and state.beat_at is not None and now > state.beat_at + policy.period:
+        return "late"
+    return "healthy"
+
+
+def detail(policy: AgentConfig, state: AgentState, now: Now) -> str:
+    """One sentence that says why the status is what it is."""
+    match status(policy, state, now.mono):
+        case "escalated" if state.trouble is not None:
+            return state.trouble.reason
+        case "escalated":
+            return state.hold.reason if state.hold is not None else ""
+        case "restarting":
+            return _restarting(policy, state)
+        case "unhealthy":
+            return _unhealthy(state)
+        case "unknown":
+            return _unknown(policy, state)
+        case "late":
+            return f"no beat within its period of {span(policy.period or 0)}; it counts as missed after {span(policy.timeout)}"
+        case "healthy" | "paused":
+            return _healthy(state)
+
+
+def _restarting(policy: AgentConfig, state: AgentState) -> str:
+    attempt = state.attempt
+    if attempt is None:
+        return ""
+    if attempt.first:
+        return "being started"
+    number = f"attempt {attempt.request.attempt}"
+    match attempt.phase:
+        case "waiting":
+            return f"{number} waits for its turn"
+        case "running":
+            return f"{number} runs ({policy.restart.kind})"
+        case "proving":
+            return f"{number} is done; its proof, a fresh heartbeat, is awaited"
+
+
+def _unhealthy(state: AgentState) -> str:
+    if not state.missed:
+        return f"not running: {state.last_exit}" if state.last_exit else "not running"
+    seen = f"no heartbeat since {stamp(state.beat.stamp)}" if state.beat is not None else "never seen"
+    return f"{seen}, {state.missed} missed"
+
+
+def _unknown(policy: AgentConfig, state: AgentState) -> str:
+    if state.source == "unreadable":
+        return f"its heartbeat cannot be read: {state.source_error}"
+    if state.future is not None:
+        return f"its clock is wrong: the newest beat is stamped {stamp(state.future.stamp)}, in the future"
+    if state.beat is None:
+        return f"no heartbeat yet; it counts as missed {span(policy.startup_grace)} after it was first known"
+    return "its heartbeat file is gone"
+
+
+def _healthy(state: AgentState) -> str:
+    if state.ended:
+        return f"ended by itself: {state.last_exit}"
+    if state.recovered_at is not None and state.trouble is not None:
+        return "beats again; its incident is closed when it keeps doing so"
+    if state.beat is not None and state.beat.status == "busy":
+        return "busy, as it says itself"
+    return ""
+
+
+def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
+    """The agent as people and machines see it."""
+    deadline = next_deadline(policy, state, now.mono)
+    attempt_at = state.next_attempt_at if state.next_attempt_at is None or state.next_attempt_at > now.mono else None
+    held = state.hold
+
+    def wall(instant: float) -> datetime:
+        return now.wall + timedelta(seconds=instant - now.mono)
+
+    return AgentReport(
+        name=policy.name,
+        status=status(policy, state, now.mono),
+        detail=detail(policy, state, now),
+        missed=state.missed,
+        last_heartbeat=state.beat.stamp if state.beat is not None else None,
+        next_deadline=wall(deadline) if deadline is not None else None,
+        restarts=state.restarts,
+        restarts_24h=len(backoff.recent(state.starts, now.mono)),
+        budget_left_24h=backoff.budget_left(policy.restart, state.starts, now.mono),
+        errors=state.errors,
+        incident=None,
+        last_exit=state.last_exit,
+        paused=False,
+        held=Held(reason=held.reason, until=wall(held.until) if held.until is not None else None) if held is not None else None,
+        next_attempt_at=wall(attempt_at) if attempt_at is not None else None,
+    )

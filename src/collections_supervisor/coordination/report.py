@@ -1,0 +1,62 @@
+"""The one snapshot that everything a person sees is rendered from. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from collections_supervisor.coordination.incidents import Incident
+from collections_supervisor.messages import AgentReport, IncidentReport, Report, Verdict
+
+SCHEMA = 1
+
+
+def verdict(agents: Iterable[AgentReport], incidents: Iterable[Incident]) -> Verdict:
+    """One word for all: degraded if anything needs attention, unknown if anything cannot be told, else healthy."""
+    known = {agent.status for agent in agents}
+    if known & {"escalated", "restarting", "unhealthy"} or any(incident.kind == "supervisor" for incident in incidents):
+        return "degraded"
+    return "unknown" if not known or "unknown" in known else "healthy"
+
+
+def incident_report(incident: Incident) -> IncidentReport:
+    """An incident as people and machines see it."""
+    return IncidentReport(
+        id=incident.id,
+        kind=incident.kind,
+        agent=incident.agent,
+        reason=incident.reason,
+        opened_at=incident.opened_at,
+        missed=incident.missed,
+        acknowledged_until=None,
+        delivered=incident.delivered,
+        attempts=incident.attempts,
+        next_at=incident.next_at,
+        error=incident.error,
+        recovered_at=incident.recovered_at,
+    )
+
+
+def build(
+    agents: Iterable[AgentReport],
+    incidents: Iterable[Incident],
+    *,
+    at: datetime,
+    run_id: str,
+    version: str,
+    stopped: bool = False,
+) -> Report:
+    """The report of the fleet at one instant."""
+    opened = sorted(incidents, key=lambda incident: incident.id)
+    of_agent = {incident.agent: incident.id for incident in opened if incident.agent is not None}
+    named = tuple(msgspec.structs.replace(agent, incident=of_agent.get(agent.name)) for agent in agents)
+    return Report(
+        schema=SCHEMA,
+        generated_at=at,
+        run_id=run_id,
+        version=version,
+        verdict=verdict(named, opened),
+        agents=named,
+        incidents=tuple(incident_report(incident) for incident in opened),
+        stopped_at=at if stopped else None,
+    )
