@@ -1,13 +1,14 @@
 """The supervised task of one agent: it reads the signs of life, lets `step` judge, and carries the verdict out."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import anyio
+from anyio.abc import TaskGroup
 
-from collections_supervisor.agents.health import first_state, next_look, step
+from collections_supervisor.agents.health import first_state, next_due, next_glance, step
 from collections_supervisor.agents.ports import Heartbeat, Ports, Runner
-from collections_supervisor.agents.silence import CYCLE
 from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
@@ -24,7 +25,7 @@ from collections_supervisor.agents.state import (
 )
 from collections_supervisor.agents.view import view
 from collections_supervisor.config.schema import AgentConfig
-from collections_supervisor.messages import ActionRequest, AgentChanged, Emit
+from collections_supervisor.messages import ActionRequest, AgentChanged, Emit, Reading
 from collections_supervisor.system.emit import write
 
 INBOX = 16
@@ -51,7 +52,8 @@ class AgentActor:
         self._send, self._inbox = anyio.create_memory_object_stream[Event](INBOX)
         self._state = first_state(ports.clock.now())
         self._told: AgentState | None = None
-        self._told_at = 0.0
+        self._reading: Reading | None = None
+        self._due = -math.inf
         self._unwritable = ""
 
     async def run(self) -> None:
@@ -65,26 +67,30 @@ class AgentActor:
             self._inbox.close()
             await self._runner.close()
 
-    async def _supervise(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def _supervise(self, tasks: TaskGroup) -> None:
         kept = self._ports.store.load(self._policy.name)
         event: Event | None = None
         if kept is not None:
             self._state, event = kept, Resumed()
         while True:
             now = self._ports.clock.now()
-            await self._apply(HeartbeatRead(reading=await self._heartbeat.read(now)), tasks)
-            if event is not None:
-                await self._apply(event, tasks)
+            reading = await self._heartbeat.read(now)
+            if reading != self._reading or reading.invalid or event is not None or now.mono >= self._due:
+                self._reading = reading
+                await self._apply(HeartbeatRead(reading=reading), tasks)
+                if event is not None:
+                    await self._apply(event, tasks)
+                self._due = next_due(self._policy, self._state, now)
             await self._report()
             event = await self._next_event()
 
     async def _next_event(self) -> Event | None:
         now = self._ports.clock.now()
-        with anyio.move_on_after(next_look(self._policy, self._state, now) - now.mono):
+        with anyio.move_on_after(min(self._due, next_glance(self._policy, self._state, now)) - now.mono):
             return await self._inbox.receive()
         return None
 
-    async def _apply(self, event: Event, tasks: anyio.abc.TaskGroup) -> None:
+    async def _apply(self, event: Event, tasks: TaskGroup) -> None:
         state, effects = step(self._policy, self._state, event, self._ports.clock.now(), self._ports.jitter())
         if state != self._state:
             self._state = state
@@ -92,7 +98,7 @@ class AgentActor:
         for effect in effects:
             await self._carry_out(effect, tasks)
 
-    async def _carry_out(self, effect: Effect, tasks: anyio.abc.TaskGroup) -> None:
+    async def _carry_out(self, effect: Effect, tasks: TaskGroup) -> None:
         match effect:
             case Emit():
                 write(self._log, effect)
@@ -135,7 +141,7 @@ class AgentActor:
         if self in self._ports.slots.statistics().borrowers:
             self._ports.slots.release_on_behalf_of(self)
 
-    async def _act(self, request: ActionRequest, tasks: anyio.abc.TaskGroup) -> None:
+    async def _act(self, request: ActionRequest, tasks: TaskGroup) -> None:
         try:
             outcome = await self._runner.run(request, self._begin)
         finally:
@@ -155,10 +161,9 @@ class AgentActor:
     # --- The report ---
 
     async def _report(self) -> None:
-        """Tell the coordinator what changed, and at least once a cycle that nothing did."""
-        now = self._ports.clock.now()
-        if self._state == self._told and now.mono < self._told_at + CYCLE:
+        """Tell the coordinator what changed; what it could not take now is told at the next look."""
+        if self._state == self._told:
             return
-        report = view(self._policy, self._state, now)
+        report = view(self._policy, self._state, self._ports.clock.now())
         if await self._tell(AgentChanged(report=report, trouble=self._state.trouble)):
-            self._told, self._told_at = self._state, now.mono
+            self._told = self._state

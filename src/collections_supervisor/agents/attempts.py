@@ -134,7 +134,7 @@ def started(turn: Turn, at: datetime) -> None:
     turn.set(
         attempts=number,
         restarts=state.restarts + 1,
-        starts=(*backoff.recent(state.starts, now.mono), now.mono),
+        starts=(*state.starts, now.mono),
     )
     turn.emit(
         "warning",

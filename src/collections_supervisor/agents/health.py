@@ -1,10 +1,12 @@
 """The judgement of one agent: `step` takes in what happened and says what to do about it. Pure."""
 
+import math
 from datetime import datetime
 
 import msgspec
 
 from collections_supervisor.agents import attempts
+from collections_supervisor.agents.backoff import DAY, recent
 from collections_supervisor.agents.silence import (
     CYCLE,
     deadline_stamp,
@@ -49,6 +51,7 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
     `jitter` in [0, 1) spreads the delays between restarts.
     """
     turn = Turn(policy, state, now, jitter)
+    turn.set(starts=recent(state.starts, now.mono))
     match event:
         case HeartbeatRead(reading=reading):
             _observe(turn, reading)
@@ -141,7 +144,12 @@ def is_judged(policy: AgentConfig, state: AgentState, now: float) -> bool:
     """Whether silence counts: not while the file cannot be read, nor in the first moments after it vanished."""
     if state.source == "unreadable":
         return False
-    return state.vanished_at is None or now >= state.vanished_at + min(CYCLE, policy.timeout)
+    return state.vanished_at is None or now >= state.vanished_at + _vanished_for(policy)
+
+
+def _vanished_for(policy: AgentConfig) -> float:
+    """Seconds that a vanished file may take to come back: a rotation is no death."""
+    return min(CYCLE, policy.timeout)
 
 
 def _count_misses(turn: Turn) -> None:
@@ -203,10 +211,14 @@ def _recover(turn: Turn, before: AgentState) -> None:
     if _is_sign_of_life(turn, before):
         _welcome(turn, before)
     state = turn.state
-    quiet = turn.policy.period or turn.policy.timeout
-    settled = state.recovered_at is not None and turn.now.mono >= state.recovered_at + quiet
+    settled = state.recovered_at is not None and turn.now.mono >= state.recovered_at + _quiet(turn.policy)
     if state.trouble is not None and state.recovered_at is not None and (state.beats_since >= 2 or settled):
         turn.set(trouble=None, recovered_at=None)
+
+
+def _quiet(policy: AgentConfig) -> float:
+    """Seconds after one fresh beat that settle an incident without a second one."""
+    return policy.period or policy.timeout
 
 
 def _welcome(turn: Turn, before: AgentState) -> None:
@@ -301,20 +313,30 @@ def _tell_change(turn: Turn) -> None:
         turn.emit(level, "agent.state_changed", f"{turn.policy.name} is {after}, was {before}", state=after, previous=before)
 
 
-def next_look(policy: AgentConfig, state: AgentState, now: Now) -> float:
-    """The monotonic instant of the next look at the agent: its earliest deadline, or the regular glance at its files."""
-    quick = bool(state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None)
-    glance = min(1.0 if quick else CYCLE, policy.timeout / 4)
-    instants = [now.mono + glance, next_deadline(policy, state, now.mono), state.next_attempt_at]
+def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
+    """The monotonic instant at which time alone changes the judgement; until then only news can."""
+    instants = [next_deadline(policy, state, now.mono), state.next_attempt_at]
     if state.attempt is not None:
         instants.append(state.attempt.prove_by)
     if state.hold is not None:
         instants.append(state.hold.until)
-    if policy.period is not None and state.beat_at is not None:
+    if state.beat_at is not None and policy.period is not None:
         instants.append(state.beat_at + policy.period)
-    if not policy.sources and state.child is not None:
+    if state.child is not None and not policy.sources:
         instants.append(state.child.started_at + attempts.SETTLED)
-    return min(at for at in instants if at is not None and at > now.mono)
+    if state.trouble is not None and state.recovered_at is not None:
+        instants.append(state.recovered_at + _quiet(policy))
+    if state.vanished_at is not None:
+        instants.append(state.vanished_at + _vanished_for(policy))
+    if state.starts:
+        instants.append(state.starts[0] + DAY)
+    return min((at for at in instants if at is not None and at > now.mono), default=math.inf)
+
+
+def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
+    """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
+    quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
+    return now.mono + min(1.0 if quick else CYCLE, policy.timeout / 4)
 
 
 def first_state(now: Now) -> AgentState:

@@ -21,7 +21,7 @@ def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
         return "unhealthy"
     if policy.sources and (state.source != "ok" or state.future is not None or state.beat is None):
         return "unknown"
-    if policy.period is not None and state.beat_at is not None and now > state.beat_at + policy.period:
+    if policy.period is not None and state.beat_at is not None and now >= state.beat_at + policy.period:
         return "late"
     return "healthy"
 
@@ -105,7 +105,7 @@ def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
         last_heartbeat=state.beat.stamp if state.beat is not None else None,
         next_deadline=wall(deadline) if deadline is not None else None,
         restarts=state.restarts,
-        restarts_24h=len(backoff.recent(state.starts, now.mono)),
+        restarts_24h=len(state.starts),
         budget_left_24h=backoff.budget_left(policy.restart, state.starts, now.mono),
         errors=state.errors,
         incident=None,

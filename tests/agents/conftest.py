@@ -1,0 +1,202 @@
+"""A world around the pure judgement of one agent: files, restarts and time, all of them made up."""
+
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from collections_supervisor.agents.health import first_state, next_due, next_glance, step
+from collections_supervisor.agents.state import (
+    ActionEnded,
+    ActionStarted,
+    AgentState,
+    AskForSlot,
+    ChildExited,
+    Event,
+    GiveSlotBack,
+    HeartbeatRead,
+    RecordMiss,
+    RunAction,
+    SlotGranted,
+)
+from collections_supervisor.agents.view import view
+from collections_supervisor.config.schema import AgentConfig, Backoff, LogSource, RestartPolicy
+from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentReport, Beat, Emit, Now, Reading, StaleLine
+
+EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What one restart does: how long it takes, how it ends, and when after its start the agent beats again."""
+
+    duration: float = 1.0
+    outcome: ActionOutcome = ActionOutcome(result="ok")
+    beat_after: float | None = None
+
+
+class World:
+    """One agent and its surroundings, driven by the judgement's own idea of when to look next."""
+
+    def __init__(self, policy: AgentConfig, restart: Callable[[int], Script], *, jitter: float = 0.0) -> None:
+        self.policy = policy
+        self.restart = restart
+        self.jitter = jitter
+        self.now = 1000.0
+        self.state: AgentState = first_state(self.clock())
+        self.beats: list[Beat] = []
+        self.lines: list[StaleLine] = []
+        self.future: Beat | None = None
+        self.status: Any = None
+        self.starts: list[float] = []
+        self.ends: list[float] = []
+        self.running = 0
+        self.overlapped = False
+        self.log: list[Emit] = []
+        self.statuses: list[tuple[float, str]] = []
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._fresh: list[bool] = []
+
+    def clock(self) -> Now:
+        return Now(mono=self.now, wall=EPOCH + timedelta(seconds=self.now))
+
+    def wall(self, instant: float) -> datetime:
+        return EPOCH + timedelta(seconds=instant)
+
+    # --- The outside ---
+
+    def at(self, instant: float, happen: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (instant, self._count, happen))
+
+    def beat(self, instant: float | None = None, **said: Any) -> None:
+        """The agent beats now, or at that instant."""
+        when = self.now if instant is None else instant
+        self.at(when, lambda: self._beat(Beat(stamp=self.wall(when), **said)))
+
+    def _beat(self, beat: Beat) -> None:
+        self.beats.append(beat)
+        self.lines.clear()
+
+    def exit_child(self, instant: float, exit_code: int = 1) -> None:
+        def happen() -> None:
+            if self.state.child is not None:
+                uptime = self.now - self.state.child.started_at
+                self.handle(ChildExited(exit_code=exit_code, signal=None, uptime_s=uptime))
+
+        self.at(instant, happen)
+
+    def reading(self) -> Reading:
+        if self.status is not None:
+            return Reading(status=self.status, error="made up")
+        beat = self.beats[-1] if self.beats else None
+        found = "ok" if beat or self.lines or self.future else "missing"
+        return Reading(status=found, beat=beat, future=self.future, trailing=tuple(self.lines[-10:]))  # type: ignore[arg-type]
+
+    # --- Judgement ---
+
+    def handle(self, event: Event) -> None:
+        self.state, effects = step(self.policy, self.state, event, self.clock(), self.jitter)
+        for effect in effects:
+            match effect:
+                case Emit():
+                    self.log.append(effect)
+                case RecordMiss(missed=missed, last_heartbeat=last):
+                    self.lines.append(StaleLine(stamp=self.clock().wall, ours=True, missed=missed, last_heartbeat=last))
+                case AskForSlot():
+                    self.at(self.now, lambda: self.handle(SlotGranted()))
+                case RunAction(request=request):
+                    self._run(request)
+                case GiveSlotBack():
+                    pass
+        status = self.report().status
+        if not self.statuses or self.statuses[-1][1] != status:
+            self.statuses.append((self.now, status))
+
+    def _run(self, request: ActionRequest) -> None:
+        script = self.restart(len(self.starts))
+        self._fresh.append(request.fresh)
+        if script.outcome.result != "busy":
+            self.overlapped |= self.running > 0
+            self.running += 1
+            self.starts.append(self.now)
+            self.handle(ActionStarted(at=self.clock().wall))
+            if script.beat_after is not None:
+                self.beat(self.now + script.beat_after)
+        self.at(self.now + script.duration, lambda: self._end(script))
+
+    def _end(self, script: Script) -> None:
+        if script.outcome.result != "busy":
+            self.running -= 1
+        self.ends.append(self.now)
+        self.handle(ActionEnded(outcome=script.outcome))
+
+    def run(self, until: float) -> None:
+        """Let time pass up to that instant."""
+        while True:
+            self.handle(HeartbeatRead(reading=self.reading()))
+            look = min(next_due(self.policy, self.state, self.clock()), next_glance(self.policy, self.state, self.clock()))
+            assert look > self.now, "a look in the past would spin"
+            due = min(look, self._queue[0][0]) if self._queue else look
+            if due > until:
+                self.now = until
+                return
+            self.now = max(self.now, due)
+            while self._queue and self._queue[0][0] <= self.now:
+                # The files are read before anything else is judged, as the actor does it.
+                _, _, happen = heapq.heappop(self._queue)
+                happen()
+                self.handle(HeartbeatRead(reading=self.reading()))
+
+    def report(self) -> AgentReport:
+        return view(self.policy, self.state, self.clock())
+
+    def names(self) -> list[str]:
+        return [entry.event for entry in self.log]
+
+    def of(self, event: str) -> list[Emit]:
+        return [entry for entry in self.log if entry.event == event]
+
+    @property
+    def fresh(self) -> list[bool]:
+        return self._fresh
+
+
+@pytest.fixture
+def make_world(tmp_path: Any) -> Callable[..., World]:
+    """Worlds by keyword: what the restarts do (`restart`), settings of `[restart]`, settings of the agent."""
+    return world_maker(tmp_path / "agent.log")
+
+
+def world_maker(path: Any) -> Callable[..., World]:
+    def make(
+        *,
+        restart: dict[str, Any] | None = None,
+        does: Callable[[int], Script] | Script | None = None,
+        jitter: float = 0.0,
+        **agent: Any,
+    ) -> World:
+        policy = AgentConfig(
+            **{
+                "name": "payment-watcher",
+                "timeout": 3600.0,
+                "miss_interval": 900.0,
+                "startup_grace": agent.get("timeout", 3600.0),
+                "sources": (LogSource(path=path),),
+                "restart": RestartPolicy(**{"backoff": Backoff(), **(restart or {})}),
+                **agent,
+            }
+        )
+        script = does if callable(does) else (lambda _: does or Script())
+        return World(policy, script, jitter=jitter)
+
+    return make
+
+
+@pytest.fixture
+def script() -> type[Script]:
+    """What one restart does."""
+    return Script
