@@ -82,6 +82,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
     action_id: str
     agent: str
     attempt: int
+    """Its number in the row of attempts; 0 for the first start of an owned process."""
     fresh: bool = False
     """Begin a new OpenClaw session first; it loses the conversation."""
     reason: str = ""

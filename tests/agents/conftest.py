@@ -40,10 +40,12 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 class World:
     """One agent and its surroundings, driven by the judgement's own idea of when to look next."""
 
-    def __init__(self, policy: AgentConfig, restart: Callable[[int], Script], *, jitter: float = 0.0) -> None:
+    def __init__(self, policy: AgentConfig, restart: Callable[[int], Script], *, jitter: float = 0.0, glance: float = 0.0) -> None:
         self.policy = policy
         self.restart = restart
         self.jitter = jitter
+        self.glance = glance
+        """Look at the files no more often than this; a long story need not be told second by second."""
         self.now = 1000.0
         self.state: AgentState = first_state(self.clock())
         self.beats: list[Beat] = []
@@ -138,7 +140,8 @@ class World:
         """Let time pass up to that instant."""
         while True:
             self.handle(HeartbeatRead(reading=self.reading()))
-            look = min(next_due(self.policy, self.state, self.clock()), next_glance(self.policy, self.state, self.clock()))
+            glance = max(next_glance(self.policy, self.state, self.clock()), self.now + self.glance)
+            look = min(next_due(self.policy, self.state, self.clock()), glance)
             assert look > self.now, "a look in the past would spin"
             due = min(look, self._queue[0][0]) if self._queue else look
             if due > until:
@@ -177,6 +180,7 @@ def world_maker(path: Any) -> Callable[..., World]:
         restart: dict[str, Any] | None = None,
         does: Callable[[int], Script] | Script | None = None,
         jitter: float = 0.0,
+        glance: float = 0.0,
         **agent: Any,
     ) -> World:
         policy = AgentConfig(
@@ -191,7 +195,7 @@ def world_maker(path: Any) -> Callable[..., World]:
             }
         )
         script = does if callable(does) else (lambda _: does or Script())
-        return World(policy, script, jitter=jitter)
+        return World(policy, script, jitter=jitter, glance=glance)
 
     return make
 

@@ -50,7 +50,9 @@ def test_zero_means_unlimited() -> None:
 @given(st.integers(0, 5), st.integers(0, 8), st.lists(st.floats(0, 2 * HOUR), max_size=80))
 def test_no_rolling_window_ever_holds_more_than_the_budget(per_hour: int, per_day: int, waits: list[float]) -> None:
     policy = RestartPolicy(per_hour=per_hour, per_day=per_day)
-    now, kept, every = 0.0, (), []  # type: tuple[float, ...], ...
+    now = 0.0
+    kept: tuple[float, ...] = ()
+    every: list[float] = []
     for wait in waits:
         now += wait
         if budget_opens_at(policy, kept, now) is None:
@@ -58,6 +60,6 @@ def test_no_rolling_window_ever_holds_more_than_the_budget(per_hour: int, per_da
             every.append(now)
     for start in every:
         if per_hour:
-            assert sum(1 for other in every if start - HOUR < other <= start) <= per_hour
+            assert sum(1 for other in every if other <= start < other + HOUR) <= per_hour
         if per_day:
-            assert sum(1 for other in every if start - DAY < other <= start) <= per_day
+            assert sum(1 for other in every if other <= start < other + DAY) <= per_day

@@ -77,7 +77,8 @@ def _budget(turn: Turn) -> str:
 
 def _ask(turn: Turn) -> None:
     state = turn.state
-    number = state.attempts + 1
+    first = is_owned(turn.policy) and state.child is None and state.last_exit is None
+    number = 0 if first else state.attempts + 1
     request = ActionRequest(
         action_id=f"{turn.policy.name}-{turn.now.wall:%Y%m%dT%H%M%S%f}-{state.restarts + 1}",
         agent=turn.policy.name,
@@ -87,7 +88,6 @@ def _ask(turn: Turn) -> None:
         since=stamp(turn.now.wall),
         last_heartbeat=stamp(state.beat.stamp) if state.beat is not None else "never",
     )
-    first = is_owned(turn.policy) and state.child is None and state.last_exit is None
     turn.set(attempt=Attempt(request=request, phase="waiting", first=first), next_attempt_at=None)
     # An owned process costs nothing and runs beside the others: the slots are for paid turns.
     turn.effects.append(RunAction(request=request) if is_owned(turn.policy) else AskForSlot(request=request))
@@ -189,7 +189,7 @@ def _await_proof(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
         within = turn.policy.startup_grace if turn.policy.sources else SETTLED
         turn.set(child=Child(started_at=turn.now.mono, started=attempt.started or turn.now.wall), ended=False)
         if not turn.state.missed:
-            # Only a start while nothing was missed gives time for a first beat; one that answers a miss must prove itself.
+            # A start while nothing was missed gives time for a first beat; one that answers a miss must prove itself.
             turn.set(ready_by=turn.now.mono + within)
         if attempt.first:
             turn.emit("info", "agent.started", f"{turn.policy.name} was started", action_id=attempt.request.action_id)
@@ -304,7 +304,9 @@ def child_exited(turn: Turn, event: ChildExited) -> None:
     turn.emit("warning", "agent.exited", f"{turn.policy.name} ended: {how} after {span(event.uptime_s)}", **facts, adopted=False)
     if state.attempt is not None and state.attempt.phase == "running":
         return
-    turn.set(child=None, attempt=None, ready_by=None, last_exit=f"{how} after {span(event.uptime_s)}")
+    turn.set(child=None, attempt=None, last_exit=f"{how} after {span(event.uptime_s)}")
+    if not state.missed:
+        turn.set(ready_by=None)
     if event.exit_code is not None and event.exit_code in turn.policy.restart.ok_exit_codes:
         turn.set(ended=True)
         return

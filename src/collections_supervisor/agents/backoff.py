@@ -28,7 +28,7 @@ def delay(backoff: Backoff, attempt: int, jitter: float) -> float:
 
 def recent(starts: Sequence[float], now: float) -> tuple[float, ...]:
     """The starts that still count for the longest window."""
-    return tuple(start for start in starts if start > now - DAY)
+    return tuple(start for start in starts if start + DAY > now)
 
 
 def _window_opens(starts: Sequence[float], limit: int, window: float) -> float:

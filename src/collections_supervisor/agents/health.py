@@ -158,7 +158,7 @@ def _count_misses(turn: Turn) -> None:
         return
     passed = deadlines_passed(turn.policy, state, now)
     recorded = max(state.recorded, recorded_lines(state))
-    missed = max(passed, stale_lines(state))
+    missed = max(passed, stale_lines(turn.policy, state))
     last = state.beat.stamp if state.beat is not None else None
     reason = f"no heartbeat since {stamp(last)}" if last is not None else "no heartbeat ever"
     for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, min(passed, MOST_LINES) + 1):

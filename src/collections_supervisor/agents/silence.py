@@ -19,8 +19,9 @@ def is_owned(policy: AgentConfig) -> bool:
 
 
 def first_deadline(policy: AgentConfig, state: AgentState) -> float | None:
-    """The instant at which the present silence becomes a miss; None: never (an owned process judged by being alive)."""
-    if not policy.sources:
+    """The instant at which the present silence becomes a miss; None: never (an owned process that is not up)."""
+    if not policy.sources or (is_owned(policy) and state.ready_by is None):
+        # An owned process is silent for good reason until it was started.
         return None
     signs = [at for at in (state.beat_at, state.contact_at) if at is not None]
     if signs:
@@ -48,10 +49,14 @@ def next_deadline(policy: AgentConfig, state: AgentState, now: float) -> float |
     return None if first is None else first + deadlines_passed(policy, state, now) * policy.miss_interval
 
 
-def stale_lines(state: AgentState) -> int:
-    """Misses that stand in the log: the run of stale lines at its end, ours only if they speak of the present silence."""
+def stale_lines(policy: AgentConfig, state: AgentState) -> int:
+    """Misses that stand in the log: the run of stale lines at its end, ours only if they speak of the present silence.
+
+    Ours about an owned process may be of an earlier life of ours, which it did not survive; its deadlines alone count.
+    """
     newest = state.beat.stamp if state.beat is not None else None
-    return sum(1 for line in state.trailing if not line.ours or line.last_heartbeat == newest)
+    ours_count = not is_owned(policy)
+    return sum(1 for line in state.trailing if not line.ours or (ours_count and line.last_heartbeat == newest))
 
 
 def recorded_lines(state: AgentState) -> int:

@@ -1,0 +1,5 @@
+"""`python -m collections_supervisor`."""
+
+from collections_supervisor.cli import main
+
+main()

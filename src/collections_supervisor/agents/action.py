@@ -1,0 +1,231 @@
+"""One restart action of kind `openclaw` or `command`: run it under our deadline, judge what it answered."""
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from collections_supervisor.agents import openclaw
+from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.workplace import Workplace, open_output, words
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import ActionOutcome, ActionRequest
+from collections_supervisor.system.clock import span
+from collections_supervisor.system.placeholders import substitute
+from collections_supervisor.system.process import Child, SpawnError, spawn
+from collections_supervisor.system.process_command import CommandResult, run_command
+
+LOOK = 1.0
+"""Seconds between two looks at the output of a running action."""
+
+LIMIT = 4 * 1024 * 1024
+"""Bytes of output that a running action may leave on disk; beyond that it is cut to nothing and begins anew."""
+
+TAIL = 64 * 1024
+SHOWN = 2000
+"""Characters of the output that go into the log event."""
+
+LINGER = 5.0
+"""Seconds that a program which has answered completely may take to exit."""
+
+
+class ActionRunner:
+    """Brings an agent back that lives elsewhere: by a turn of OpenClaw, or by a configured command."""
+
+    def __init__(self, policy: AgentConfig, place: Workplace) -> None:
+        self._policy = policy
+        self._place = place
+
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+        """Run one attempt to its end; `begin` is awaited right before it counts as one."""
+        restart = self._policy.restart
+        if restart.kind == "command":
+            await begin()
+            return await self._attempt(request, substitute(restart.command, words(request)), {})
+        probe = await self._call(request, openclaw.tasks_argv(restart, request.agent))
+        progress = openclaw.judge_tasks(probe.stdout, restart, self._place.clock.now().wall)
+        if progress.busy:
+            return ActionOutcome(result="busy", cause=progress.detail, retry_after=progress.look_again)
+        await begin()
+        await self._prepare(request)
+        argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
+        outcome = await self._attempt(request, argv, openclaw.environment())
+        return msgspec.structs.replace(outcome, hung=outcome.hung or progress.hung)
+
+    async def wait(self) -> ChildExited | None:
+        """There is no process of ours to wait for."""
+        return None
+
+    async def close(self) -> None:
+        """Nothing outlives `run`."""
+
+    # --- OpenClaw ---
+
+    async def _prepare(self, request: ActionRequest) -> None:
+        """Empty the lane of a hung turn, and begin a new session where only that helps; neither can fail the attempt."""
+        restart = self._policy.restart
+        if restart.abort_first:
+            self._tell_step(request, "abort", await self._call(request, openclaw.abort_argv(restart, request.agent)))
+        if request.fresh:
+            self._tell_step(request, "new_session", await self._call(request, openclaw.new_session_argv(restart, request.agent)))
+
+    async def _call(self, request: ActionRequest, argv: tuple[str, ...]) -> CommandResult:
+        env = self._place.env(self._policy, request, openclaw.environment())
+        return await run_command(argv, env=env, cwd=None, timeout=openclaw.CALL_TIMEOUT, stdin=None, marker=request.action_id)
+
+    def _tell_step(self, request: ActionRequest, step: str, result: CommandResult) -> None:
+        fields = {"agent": request.agent, "attempt": request.attempt, "action_id": request.action_id, "step": step}
+        if result.spawn_error is None and not result.timed_out and result.exit_code == 0:
+            self._place.log.info("agent.restart.prepared", message=f"{step} of {request.agent} is done", **fields)
+            return
+        cause = "it was not done in time" if result.timed_out else f"exit code {result.exit_code}"
+        if result.spawn_error is not None:
+            cause = str(result.spawn_error)
+        self._place.log.warning(
+            "agent.restart.prepare_failed",
+            message=f"{step} of {request.agent} failed ({cause}); the restart is tried all the same",
+            reason=cause,
+            exit_code=result.exit_code,
+            output=_shown(result.stderr),
+            **fields,
+        )
+
+    # --- The attempt itself ---
+
+    async def _attempt(self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str]) -> ActionOutcome:
+        begun = self._place.clock.now().mono
+        try:
+            output = _Output(self._place.folder, request.agent)
+        except OSError as error:
+            return ActionOutcome(result="failed", cause=f"no file for the output of the action: {error}")
+        try:
+            outcome = await self._supervised(request, argv, extra, output)
+        finally:
+            output.close()
+        return msgspec.structs.replace(outcome, duration_s=self._place.clock.now().mono - begun)
+
+    async def _supervised(
+        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], output: "_Output"
+    ) -> ActionOutcome:
+        try:
+            child = await spawn(
+                argv,
+                env=self._place.env(self._policy, request, extra),
+                cwd=self._policy.restart.cwd,
+                stdout=output.stdout,
+                stderr=output.stderr,
+                marker=request.action_id,
+            )
+        except SpawnError as error:
+            wrong = error.kind != "failed"
+            return ActionOutcome(result="failed", cause=str(error), classified="configuration" if wrong else "")
+        try:
+            return await self._judged(child, output)
+        except BaseException:
+            # Cancelled: by the shutdown, or because a bug ended the agent's task. Nobody waits for a paid turn.
+            await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
+            self._place.log.warning(
+                "agent.restart.interrupted",
+                message=f"the restart of {request.agent} was interrupted",
+                agent=request.agent,
+                attempt=request.attempt,
+                action_id=request.action_id,
+            )
+            raise
+
+    async def _judged(self, child: Child, output: "_Output") -> ActionOutcome:
+        restart = self._policy.restart
+        answered = False
+        with anyio.move_on_after(restart.timeout) as deadline:
+            answered = await self._until_over(child, output)
+        if deadline.cancelled_caught or answered:
+            await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
+        if deadline.cancelled_caught:
+            cause = f"it did not end within {span(restart.timeout)} and was ended"
+            return ActionOutcome(result="timed_out", cause=cause, hung=True, output_tail=_shown(await output.read_tail()))
+        code = 0 if answered else child.returncode
+        if restart.kind == "command":
+            outcome = openclaw.judge_command(code, await output.read_tail(), restart.no_restart_exit_codes)
+        else:
+            outcome = openclaw.judge(
+                code,
+                await output.read_stdout(),
+                await output.read_stderr(),
+                no_restart_exit_codes=restart.no_restart_exit_codes,
+            )
+        shown = "" if outcome.result == "ok" else _shown(await output.read_tail())
+        return msgspec.structs.replace(outcome, output_tail=shown)
+
+    async def _until_over(self, child: Child, output: "_Output") -> bool:
+        """Wait for its exit; True if it has answered completely and does not exit."""
+        seen = 0
+        while True:
+            with anyio.move_on_after(LOOK):
+                await child.wait()
+                return False
+            size = await output.bound()
+            if self._policy.restart.kind == "openclaw" and size != seen:
+                seen = size
+                if openclaw.complete_answer(await output.read_stdout()):
+                    with anyio.move_on_after(LINGER):
+                        await child.wait()
+                        return False
+                    return True
+
+
+class _Output:
+    """The two files that a running action writes into, bounded."""
+
+    def __init__(self, folder: Path, agent: str) -> None:
+        self._open: list[int] = []
+        try:
+            self.stdout = self._file(folder / f"{agent}.out")
+            self.stderr = self._file(folder / f"{agent}.err")
+        except BaseException:
+            self.close()
+            raise
+
+    def _file(self, path: Path) -> int:
+        try:
+            fd = open_output(path)
+        except OSError:
+            # The state folder is full or gone: a nameless file elsewhere still catches the answer.
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
+        self._open.append(fd)
+        return fd
+
+    async def bound(self) -> int:
+        """Cut what has grown too large; the size of standard output."""
+        for fd in self._open:
+            if os.fstat(fd).st_size > LIMIT:
+                os.ftruncate(fd, 0)
+        return os.fstat(self.stdout).st_size
+
+    async def read_stdout(self) -> bytes:
+        return await anyio.to_thread.run_sync(os.pread, self.stdout, LIMIT, 0)
+
+    async def read_stderr(self) -> bytes:
+        return await anyio.to_thread.run_sync(partial(_tail, self.stderr))
+
+    async def read_tail(self) -> bytes:
+        """The end of both, standard error last."""
+        return await anyio.to_thread.run_sync(partial(_tail, self.stdout)) + await self.read_stderr()
+
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.pop())
+
+
+def _tail(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    return os.pread(fd, TAIL, max(0, size - TAIL))
+
+
+def _shown(output: bytes) -> str:
+    return output[-SHOWN:].decode("utf-8", "replace").strip()

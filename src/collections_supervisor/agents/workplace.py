@@ -1,0 +1,78 @@
+"""What every restart needs of its surroundings: a folder, an environment, the time that is left."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from collections_supervisor.config.schema import AgentConfig, LogSource
+from collections_supervisor.messages import ActionRequest
+from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.process import Child, child_environment
+from collections_supervisor.system.process_tree import end_trees
+from collections_supervisor.system.shutdown import Shutdown
+
+END = 15.0
+"""Seconds beyond its grace after which ending a tree is given up: only the kernel can hold a killed process longer."""
+
+
+class Workplace(msgspec.Struct, frozen=True, kw_only=True):
+    """What all runners share."""
+
+    folder: Path
+    """Where actions leave their output; it exists."""
+    environment: Mapping[str, str]
+    secrets: frozenset[str]
+    """Names of variables with tokens that no child may see."""
+    shutdown: Shutdown
+    clock: Clock
+    log: FilteringBoundLogger
+
+    def env(self, policy: AgentConfig, request: ActionRequest, extra: Mapping[str, str]) -> dict[str, str]:
+        """The environment of one action: ours, the configured one, and who and what it is about."""
+        about = {
+            "COLLECTIONS_SUPERVISOR_AGENT": policy.name,
+            "COLLECTIONS_SUPERVISOR_ATTEMPT": str(request.attempt),
+            "COLLECTIONS_SUPERVISOR_ACTION_ID": request.action_id,
+        }
+        logs = [source.path for source in policy.sources if isinstance(source, LogSource)]
+        if logs:
+            about["COLLECTIONS_SUPERVISOR_HEARTBEAT"] = str(logs[0])
+        return child_environment(self.environment, {**policy.restart.env, **extra, **about}, drop=self.secrets)
+
+
+    async def end(self, agent: str, child: Child, *, grace: float, number: signal.Signals = signal.SIGTERM) -> None:
+        """End a child and everything that it started; the grace is cut short by the operator's second signal."""
+        with anyio.move_on_after(grace + END, shield=True):
+            left = await end_trees([child.tree], grace=grace, signal=number, kill_now=self.shutdown.kill_now)
+            if not left:
+                await child.wait()
+                return
+            self.log.error(
+                "agent.restart.survivors",
+                message=f"{len(left)} processes that {agent} started could not be ended",
+                agent=agent,
+                pids=" ".join(str(pid) for pid in left),
+            )
+
+
+def words(request: ActionRequest) -> dict[str, str]:
+    """What the `{words}` in a configured command or message are replaced with."""
+    return {
+        "agent": request.agent,
+        "python": sys.executable or "python3",
+        "reason": request.reason,
+        "since": request.since,
+        "last_heartbeat": request.last_heartbeat,
+        "attempt": str(request.attempt),
+    }
+
+
+def open_output(path: Path) -> int:
+    """A fresh private file for a command to append to; it outlives us, so the command never writes into a broken pipe."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -1,0 +1,166 @@
+"""What a person types. Nothing is decided here: options are read, the work is called, its end becomes an exit status."""
+
+import os
+import secrets
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from collections_supervisor import __version__
+from collections_supervisor.config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from collections_supervisor.config.loader import Loaded
+
+OK = 0
+USAGE = 2
+INTERNAL = 70
+LOCKED = 75
+CONFIGURATION = 78
+
+EPILOG = (
+    "Exit status: 0 clean stop; 2 usage; 70 internal error; 75 another supervisor holds the lock; 78 configuration error. "
+    "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
+)
+
+
+@click.group(invoke_without_command=True, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration file. Default: ./supervisor.toml, else the one in the user's configuration folder, else built-in values.",
+)
+@click.option("--agents", metavar="A,B", help="Watch these instead of the configured agents; known ones keep their settings.")
+@click.version_option(__version__, prog_name="collections-supervisor")
+@click.pass_context
+def cli(context: click.Context, config_path: Path | None, agents: str | None) -> None:
+    """Watch AI agents by their heartbeats, restart them within a budget, and tell a human when that does not help.
+
+    Without a command: supervise in the foreground until SIGTERM or SIGINT.
+    """
+    context.obj = (config_path, agents)
+    if context.invoked_subcommand is None:
+        sys.exit(_run(config_path, agents))
+
+
+def _load(config_path: Path | None, agents: str | None) -> "Loaded":
+    from collections_supervisor.config.loader import find_config, load
+
+    try:
+        return load(config_path or find_config(os.environ, Path.cwd()), environ=os.environ, agents_flag=agents)
+    except ConfigError as error:
+        _fail(CONFIGURATION, str(error))
+
+
+def _fail(status: int, message: str) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+# --- Supervising -----------------------------------------------------------------------------------------------------
+
+
+def _run(config_path: Path | None, agents: str | None) -> int:
+    import anyio
+
+    from collections_supervisor.app import prepare_state, run_daemon
+    from collections_supervisor.system.lock import LockHeldError
+    from collections_supervisor.system.logs import open_log
+
+    config = _load(config_path, agents).config
+    state_dir = config.supervisor.state_dir
+    try:
+        lock = prepare_state(state_dir)
+    except LockHeldError as error:
+        _fail(LOCKED, str(error))
+    except OSError as error:
+        _fail(CONFIGURATION, f"supervisor.state_dir: {state_dir} cannot be used: {error}")
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"  # noqa: TID251 - there is no clock before there is a run
+    try:
+        logs = open_log(config.logging, run_id=run_id, fallback=state_dir / "fallback.log")
+    except OSError as error:
+        _fail(CONFIGURATION, f"logging.file: {config.logging.file} cannot be opened: {error}")
+    logs.capture()
+    try:
+        anyio.run(run_daemon, config, logs, run_id, os.environ)
+    except Exception as error:
+        logs.logger.critical("supervisor.crashed", message=f"unexpected internal error: {error!r}", exc_info=error)
+        return INTERNAL
+    finally:
+        logs.close(1.0)
+        lock.close()
+    return OK
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--show-effective", is_flag=True, help="Print every value in force and where it came from.")
+@click.pass_obj
+def check(options: tuple[Path | None, str | None], show_effective: bool) -> None:
+    """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
+    from collections_supervisor.config.effective import format_effective
+
+    loaded = _load(*options)
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if show_effective:
+        click.echo(format_effective(loaded))
+        return
+    where = loaded.config.path or "built-in values"
+    click.echo(f"{where}: sound, {len(loaded.config.agents)} agents, {len(loaded.warnings)} warnings")
+
+
+@cli.command(context_settings={"ignore_unknown_options": False})
+@click.argument("agent")
+@click.option(
+    "--status",
+    type=click.Choice(["ok", "start", "fail", "busy", "stuck", "waiting"]),
+    default="ok",
+    show_default=True,
+    help="What the agent says of itself.",
+)
+@click.option("--until", metavar="TIME", help="With busy: until when, as ISO 8601 or a duration such as 20m.")
+@click.option("--message", default="", help="One line for people.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def beat(
+    options: tuple[Path | None, str | None], agent: str, status: str, until: str | None, message: str, command: tuple[str, ...]
+) -> None:
+    """Append one heartbeat of AGENT; with `-- CMD…` run CMD, beat at its start and end, and pass its exit status on."""
+    import anyio
+
+    from collections_supervisor.agents import beat as beats
+    from collections_supervisor.system.clock import SystemClock
+
+    config = _load(*options).config
+    policy = next((known for known in config.agents if known.name == agent), None)
+    if policy is None:
+        known = ", ".join(known.name for known in config.agents)
+        raise click.UsageError(f"no agent is called {agent!r}; there are: {known}")
+    if command:
+        complain = lambda line: click.echo(line, err=True)  # noqa: E731
+        sys.exit(anyio.run(lambda: beats.run_and_beat(policy, command, clock=SystemClock(), complain=complain)))
+
+    async def append() -> None:
+        now = SystemClock().now().wall
+        when = beats.parse_until(until, now=now) if until is not None else None
+        await beats.append_beat(policy, now=now, status=status, until=when, message=message)  # type: ignore[arg-type]
+
+    try:
+        anyio.run(append)
+    except ValueError as error:
+        raise click.UsageError(f"--until: {error}") from error
+    except (OSError, beats.NoHeartbeatLogError) as error:
+        _fail(1, f"no heartbeat was written: {error}")
+
+
+def main() -> None:
+    """The console script."""
+    cli.main(prog_name="collections-supervisor")
