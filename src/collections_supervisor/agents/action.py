@@ -23,15 +23,12 @@ from collections_supervisor.system.process_command import CommandResult, run_com
 LOOK = 1.0
 """Seconds between two looks at the output of a running action."""
 
-LIMIT = 4 * 1024 * 1024
+LIMIT = openclaw.MAX_ANSWER_BYTES
 """Bytes of output that a running action may leave on disk; beyond that it is cut to nothing and begins anew."""
 
 TAIL = 64 * 1024
 SHOWN = 2000
 """Characters of the output that go into the log event."""
-
-LINGER = 5.0
-"""Seconds that a program which has answered completely may take to exit."""
 
 
 class ActionRunner:
@@ -76,7 +73,7 @@ class ActionRunner:
 
     async def _call(self, request: ActionRequest, argv: tuple[str, ...]) -> CommandResult:
         env = self._place.env(self._policy, request, openclaw.environment())
-        return await run_command(argv, env=env, cwd=None, timeout=openclaw.CALL_TIMEOUT, stdin=None, marker=request.action_id)
+        return await run_command(argv, env=env, cwd=None, timeout=openclaw.SIDE_DEADLINE, stdin=None, marker=request.action_id)
 
     def _tell_step(self, request: ActionRequest, step: str, result: CommandResult) -> None:
         fields = {"agent": request.agent, "attempt": request.attempt, "action_id": request.action_id, "step": step}
@@ -148,7 +145,7 @@ class ActionRunner:
         if deadline.cancelled_caught:
             cause = f"it did not end within {span(restart.timeout)} and was ended"
             return ActionOutcome(result="timed_out", cause=cause, hung=True, output_tail=_shown(await output.read_tail()))
-        code = 0 if answered else child.returncode
+        code = None if answered else child.returncode
         if restart.kind == "command":
             outcome = openclaw.judge_command(code, await output.read_tail(), restart.no_restart_exit_codes)
         else:
@@ -172,7 +169,7 @@ class ActionRunner:
             if self._policy.restart.kind == "openclaw" and size != seen:
                 seen = size
                 if openclaw.complete_answer(await output.read_stdout()):
-                    with anyio.move_on_after(LINGER):
+                    with anyio.move_on_after(openclaw.ANSWERED_GRACE):
                         await child.wait()
                         return False
                     return True

@@ -216,12 +216,17 @@ def check_proof(turn: Turn) -> None:
         _failed(turn, attempt, ActionOutcome(result="failed", cause=f"no heartbeat within {within} of its start"))
 
 
+def check_settled(turn: Turn) -> None:
+    """Forgive an owned process its short lives once it has lived for a while; being ready is not enough."""
+    state = turn.state
+    if state.child is not None and state.attempt is None and turn.now.mono >= state.child.started_at + SETTLED:
+        turn.set(attempts=0, short_lives=0)
+
+
 def _succeeded(turn: Turn, attempt: Attempt) -> None:
     turn.set(attempt=None, overflow=False, hung=False, next_attempt_at=None)
-    if is_owned(turn.policy):
-        turn.set(attempts=0, short_lives=0)
-        if attempt.first:
-            return
+    if attempt.first:
+        return
     took = (turn.now.wall - attempt.started).total_seconds() if attempt.started else 0.0
     turn.emit(
         "info",

@@ -66,6 +66,7 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
         case Resumed():
             attempts.resumed(turn)
     _count_misses(turn)
+    attempts.check_settled(turn)
     _recover(turn, before=state)
     attempts.check_proof(turn)
     attempts.consider(turn)
@@ -191,6 +192,11 @@ def _ails(beat: Beat | None) -> bool:
     return beat is not None and beat.status in ("fail", "stuck", "waiting")
 
 
+def _dies_young(policy: AgentConfig, state: AgentState) -> bool:
+    """Whether an owned process keeps ending right after its start, whatever it says while it lives."""
+    return is_owned(policy) and (state.child is None or state.short_lives >= policy.miss_threshold)
+
+
 def _is_sign_of_life(turn: Turn, before: AgentState) -> bool:
     state = turn.state
     if not turn.policy.sources:
@@ -203,7 +209,7 @@ def _is_sign_of_life(turn: Turn, before: AgentState) -> bool:
 
 def _recover(turn: Turn, before: AgentState) -> None:
     state = turn.state
-    if state.missed or _ails(state.beat):
+    if state.missed or _ails(state.beat) or _dies_young(turn.policy, state):
         turn.set(recovered_at=None, well_since=None, beats_since=0)
         if state.trouble is not None:
             turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=None))
@@ -227,7 +233,7 @@ def _welcome(turn: Turn, before: AgentState) -> None:
     in_trouble = state.trouble is not None and state.recovered_at is None
     if in_trouble or before.missed or state.hold is not None:
         _tell_recovery(turn, before)
-        turn.set(hold=None, next_attempt_at=None, overflow=False, hung=False, short_lives=0)
+        turn.set(hold=None, next_attempt_at=None, overflow=False, hung=False)
         turn.set(recovered_at=now.mono, beats_since=0, well_since=state.beat_at or now.mono)
         if state.trouble is not None:
             turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=now.wall, held=False))
@@ -281,7 +287,7 @@ def _found(turn: Turn) -> tuple[datetime, str] | None:
     if state.beat is not None and _ails(state.beat):
         words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}
         findings.append((state.beat.stamp, words[state.beat.status] + _says(state.beat)))
-    if is_owned(policy) and state.short_lives >= policy.miss_threshold:
+    if state.short_lives >= policy.miss_threshold:
         findings.append((turn.now.wall, f"it ended {state.short_lives} times in a row right after its start"))
     if state.hold is not None:
         findings.append((state.hold.since, f"no more automatic restarts: {state.hold.reason}"))
@@ -309,7 +315,7 @@ def _tell_change(turn: Turn) -> None:
         return
     turn.set(status=after)
     if before:
-        level: Level = "info" if after in ("healthy", "late", "paused") else "warning"
+        level: Level = "warning" if after in ("unhealthy", "restarting", "escalated") else "info"
         turn.emit(level, "agent.state_changed", f"{turn.policy.name} is {after}, was {before}", state=after, previous=before)
 
 
@@ -322,7 +328,7 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
         instants.append(state.hold.until)
     if state.beat_at is not None and policy.period is not None:
         instants.append(state.beat_at + policy.period)
-    if state.child is not None and not policy.sources:
+    if state.child is not None and (state.short_lives or state.attempts or not policy.sources):
         instants.append(state.child.started_at + attempts.SETTLED)
     if state.trouble is not None and state.recovered_at is not None:
         instants.append(state.recovered_at + _quiet(policy))
