@@ -1,4 +1,4 @@
-"""The life of a restart: asked for, started, ended, proven or failed, held. Pure."""
+"""Whether a restart is made: asked for when an agent needs one, granted, started, or held. Pure."""
 
 from datetime import datetime
 
@@ -9,22 +9,17 @@ from collections_supervisor.agents.silence import deadline_stamp, is_owned
 from collections_supervisor.agents.state import (
     AskForSlot,
     Attempt,
-    Child,
-    ChildExited,
     GiveSlotBack,
     Hold,
     HoldKind,
     RunAction,
 )
 from collections_supervisor.agents.turn import Turn
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Value
-from collections_supervisor.system.clock import span, stamp
+from collections_supervisor.messages import ActionRequest, Beat
+from collections_supervisor.system.clock import stamp
 
 SETTLED = 10.0
 """Seconds that an owned process must live before its start counts as a success."""
-
-AUTH_PAUSE = 60.0
-"""A refused provider key is on cooldown for a minute; asking earlier only prolongs it."""
 
 
 def wants_restart(turn: Turn) -> bool:
@@ -56,7 +51,7 @@ def consider(turn: Turn) -> None:
     limit = turn.policy.restart.attempts_per_incident
     if limit and state.attempts >= limit:
         missed_at = deadline_stamp(turn.policy, state, 1) if state.missed else turn.now.wall
-        hold(turn, "attempts", _used_up(limit), since=missed_at)
+        hold(turn, "attempts", used_up(limit), since=missed_at)
         return
     opens = backoff.budget_opens_at(turn.policy.restart, state.starts, now)
     if opens is not None:
@@ -65,7 +60,8 @@ def consider(turn: Turn) -> None:
     _ask(turn)
 
 
-def _used_up(limit: int) -> str:
+def used_up(limit: int) -> str:
+    """The reason for a hold after so many attempts."""
     return f"{limit} restart attempt{'s' if limit > 1 else ''} in a row did not bring it back"
 
 
@@ -146,185 +142,6 @@ def started(turn: Turn, at: datetime) -> None:
         missed=state.missed,
         fresh=attempt.request.fresh,
     )
-
-
-def ended(turn: Turn, outcome: ActionOutcome) -> None:
-    """The action is over: what it says, and what is still to be proven."""
-    attempt = turn.state.attempt
-    if attempt is None:
-        return
-    match outcome.result:
-        case "busy":
-            turn.set(attempt=None, next_attempt_at=turn.now.mono + (outcome.retry_after or SETTLED))
-            skipped(turn, "busy", outcome.cause)
-        case "ok" | "unknown":
-            turn.set(hung=turn.state.hung or outcome.hung)
-            _await_proof(turn, attempt, outcome)
-        case "interrupted":
-            _interrupted(turn, attempt, outcome)
-        case "failed" | "timed_out":
-            turn.set(hung=turn.state.hung or outcome.hung)
-            _failed(turn, attempt, outcome)
-
-
-def _sentence(turn: Turn, what: str, outcome: ActionOutcome) -> str:
-    return f"restarting {turn.policy.name} {what}: {outcome.cause}"
-
-
-def _facts(attempt: Attempt, outcome: ActionOutcome) -> dict[str, str | int | float | None]:
-    return {
-        "attempt": attempt.request.attempt,
-        "action_id": attempt.request.action_id,
-        "reason": outcome.cause,
-        "classified": outcome.classified or None,
-        "exit_code": outcome.exit_code,
-        "duration_ms": round(outcome.duration_s * 1000),
-        "output": outcome.output_tail or None,
-    }
-
-
-def _await_proof(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    within = turn.policy.restart.verify_within
-    if is_owned(turn.policy):
-        within = turn.policy.startup_grace if turn.policy.sources else SETTLED
-        turn.set(child=Child(started_at=turn.now.mono, started=attempt.started or turn.now.wall), ended=False)
-        if not turn.state.missed:
-            # A start while nothing was missed gives time for a first beat; one that answers a miss must prove itself.
-            turn.set(ready_by=turn.now.mono + within)
-        if attempt.first:
-            turn.emit("info", "agent.started", f"{turn.policy.name} was started", action_id=attempt.request.action_id)
-    turn.set(attempt=msgspec.structs.replace(attempt, phase="proving", prove_by=turn.now.mono + within))
-    if outcome.result == "unknown":
-        turn.error(f"restart with unknown outcome: {outcome.cause}")
-
-
-def check_proof(turn: Turn) -> None:
-    """Settle an attempt whose action is over: a beat stamped after its start proves it, the end of its time fails it."""
-    state = turn.state
-    attempt = state.attempt
-    if attempt is None or attempt.phase != "proving" or attempt.started is None or attempt.prove_by is None:
-        return
-    if turn.policy.sources and state.beat is not None and state.beat.stamp > attempt.started:
-        _succeeded(turn, attempt)
-    elif turn.now.mono < attempt.prove_by:
-        return
-    elif not turn.policy.sources:
-        # It is still alive, or its exit would have ended the attempt.
-        _succeeded(turn, attempt)
-    else:
-        within = span(attempt.prove_by - turn.mono(attempt.started))
-        _failed(turn, attempt, ActionOutcome(result="failed", cause=f"no heartbeat within {within} of its start"))
-
-
-def check_settled(turn: Turn) -> None:
-    """Forgive an owned process its short lives once it has lived for a while; being ready is not enough."""
-    state = turn.state
-    if state.child is not None and state.attempt is None and turn.now.mono >= state.child.started_at + SETTLED:
-        turn.set(attempts=0, short_lives=0)
-
-
-def _succeeded(turn: Turn, attempt: Attempt) -> None:
-    turn.set(attempt=None, overflow=False, hung=False, next_attempt_at=None)
-    if attempt.first:
-        return
-    took = (turn.now.wall - attempt.started).total_seconds() if attempt.started else 0.0
-    turn.emit(
-        "info",
-        "agent.restart.succeeded",
-        f"{turn.policy.name} is back after restart attempt {attempt.request.attempt}",
-        attempt=attempt.request.attempt,
-        action_id=attempt.request.action_id,
-        duration_ms=round(took * 1000),
-    )
-
-
-def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    turn.set(attempt=None)
-    if is_owned(turn.policy):
-        turn.set(child=None)
-    what, event = (
-        ("timed out", "agent.restart.timed_out") if outcome.result == "timed_out" else ("failed", "agent.restart.failed")
-    )
-    turn.emit("error", event, _sentence(turn, what, outcome), **_facts(attempt, outcome))
-    turn.error(f"restart {what}: {outcome.cause}")
-    if wants_restart(turn):
-        _follow_up(turn, attempt, outcome)
-
-
-def _interrupted(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    """Stopped by us, or lost with a crash of ours: it was paid for, and a beat may still prove it."""
-    turn.emit("warning", "agent.restart.interrupted", _sentence(turn, "was interrupted", outcome), **_facts(attempt, outcome))
-    if is_owned(turn.policy):
-        turn.set(attempt=None, child=None)
-    else:
-        _await_proof(turn, attempt, outcome)
-
-
-def resumed(turn: Turn) -> None:
-    """Begin again with what is remembered: nothing that ran before is still running."""
-    attempt = turn.state.attempt
-    if attempt is not None and attempt.phase == "running":
-        ended(turn, ActionOutcome(result="interrupted", cause="its watcher ended"))
-    elif attempt is not None and attempt.phase == "waiting":
-        turn.set(attempt=None)
-    if is_owned(turn.policy):
-        turn.set(attempt=None, child=None)
-
-
-def _follow_up(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    """Decide what follows a failed attempt: another one later, another kind of one, or none."""
-    policy, state, now = turn.policy.restart, turn.state, turn.now.mono
-    since = attempt.started or turn.now.wall
-    match outcome.classified:
-        case "configuration" | "terminal":
-            hold(turn, outcome.classified, outcome.cause, since=since)
-            return
-        case "shared":
-            # The provider refuses everybody: it says nothing about the agent, so no attempt is spent.
-            turn.set(attempts=max(0, state.attempts - 1))
-            until = now + (outcome.retry_after or 600.0)
-            hold(turn, "shared", outcome.cause, since=since, until=until)
-            return
-        case "overflow":
-            turn.set(overflow=True)
-            if policy.fresh == "never":
-                reason = f"{outcome.cause}; only a new session helps, and restart.fresh is never"
-                hold(turn, "overflow", reason, since=since)
-                return
-        case "" | "auth":
-            pass
-    if policy.attempts_per_incident and state.attempts >= policy.attempts_per_incident:
-        hold(turn, "attempts", _used_up(policy.attempts_per_incident), since=since)
-        return
-    pause = backoff.delay(policy.backoff, state.attempts + 1, turn.jitter)
-    least = max(outcome.retry_after or 0.0, AUTH_PAUSE if outcome.classified == "auth" else 0.0)
-    turn.set(next_attempt_at=now + max(pause, least))
-
-
-def child_exited(turn: Turn, event: ChildExited) -> None:
-    """An owned process ended unasked: start it again, at once if it had lived, after a growing delay if it had not."""
-    state = turn.state
-    how = f"killed by {event.signal}" if event.signal else f"exit code {event.exit_code}"
-    facts: dict[str, Value] = {"exit_code": event.exit_code, "signal": event.signal, "uptime_s": round(event.uptime_s, 3)}
-    turn.emit("warning", "agent.exited", f"{turn.policy.name} ended: {how} after {span(event.uptime_s)}", **facts, adopted=False)
-    if state.attempt is not None and state.attempt.phase == "running":
-        return
-    turn.set(child=None, attempt=None, last_exit=f"{how} after {span(event.uptime_s)}")
-    if not state.missed:
-        turn.set(ready_by=None)
-    if event.exit_code is not None and event.exit_code in turn.policy.restart.ok_exit_codes:
-        turn.set(ended=True)
-        return
-    turn.error(f"ended: {how} after {span(event.uptime_s)}")
-    if event.exit_code is not None and event.exit_code in turn.policy.restart.no_restart_exit_codes:
-        hold(turn, "configuration", f"it ended with {how}, which says not to start it again", since=turn.now.wall)
-        return
-    if event.uptime_s < SETTLED:
-        turn.set(short_lives=state.short_lives + 1)
-    else:
-        turn.set(short_lives=0, attempts=0)
-    pause = backoff.delay(turn.policy.restart.backoff, turn.state.attempts + 1, turn.jitter)
-    turn.set(next_attempt_at=turn.now.mono + pause)
 
 
 def hold(turn: Turn, kind: HoldKind, reason: str, *, since: datetime, until: float | None = None) -> None:

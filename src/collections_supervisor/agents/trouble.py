@@ -1,0 +1,129 @@
+"""When an agent is in trouble that a human must know of, and when it is over. Pure."""
+
+from datetime import datetime
+
+import msgspec
+
+from collections_supervisor.agents.attempts import SETTLED
+from collections_supervisor.agents.signs import ails, says
+from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, first_deadline, is_owned
+from collections_supervisor.agents.state import AgentState
+from collections_supervisor.agents.turn import Turn
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import Trouble
+from collections_supervisor.system.clock import stamp
+
+STEADY = 600.0
+"""Attempts in a row are forgiven after fresh beats over this many seconds (or two periods, if that is longer)."""
+
+
+def diagnose(turn: Turn) -> None:
+    """Say whether a human must know, level-triggered: the same trouble again after any crash of ours."""
+    state = turn.state
+    found = _found(turn)
+    if found is None:
+        return
+    since, reason = found
+    if state.trouble is not None:
+        since = state.trouble.since
+    held = state.hold is not None
+    turn.set(trouble=Trouble(since=since, reason=reason, missed=state.missed, held=held), recovered_at=None)
+
+
+def _found(turn: Turn) -> tuple[datetime, str] | None:
+    policy, state = turn.policy, turn.state
+    findings: list[tuple[datetime, str]] = []
+    if state.missed >= policy.miss_threshold:
+        seen = f"no heartbeat since {stamp(state.beat.stamp)}" if state.beat is not None else "it was never seen"
+        findings.append((_threshold_passed(turn), f"{seen}, {state.missed} misses"))
+    if state.beat is not None and ails(state.beat):
+        words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}
+        findings.append((state.beat.stamp, words[state.beat.status] + says(state.beat)))
+    if state.short_lives >= policy.miss_threshold:
+        findings.append((turn.now.wall, f"it ended {state.short_lives} times in a row right after its start"))
+    if state.hold is not None:
+        findings.append((state.hold.since, f"no more automatic restarts: {state.hold.reason}"))
+    if not findings:
+        return None
+    return min(since for since, _ in findings), "; ".join(reason for _, reason in findings)
+
+
+def _threshold_passed(turn: Turn) -> datetime:
+    policy, state = turn.policy, turn.state
+    if deadlines_passed(policy, state, turn.now.mono) >= policy.miss_threshold:
+        return deadline_stamp(policy, state, policy.miss_threshold)
+    # Lines of another tool say so: the line that made the count full.
+    counted = [line.stamp for line in state.trailing if not line.ours]
+    at = counted[policy.miss_threshold - 1] if len(counted) >= policy.miss_threshold else None
+    return at or turn.now.wall
+
+
+def _dies_young(policy: AgentConfig, state: AgentState) -> bool:
+    """Whether an owned process keeps ending right after its start, whatever it says while it lives."""
+    return is_owned(policy) and (state.child is None or state.short_lives >= policy.miss_threshold)
+
+
+def _is_sign_of_life(turn: Turn, before: AgentState) -> bool:
+    state = turn.state
+    if not turn.policy.sources:
+        # Alive is all that can be known of it, and it is believed once it has lived for a while.
+        return state.child is not None and turn.now.mono - state.child.started_at >= SETTLED
+    if state.beat is None or state.beat == before.beat:
+        return False
+    return before.beat is None or state.beat.stamp > before.beat.stamp
+
+
+def recover(turn: Turn, before: AgentState) -> None:
+    """See whether the agent is back, and whether it has been for long enough to close its incident."""
+    state = turn.state
+    if state.missed or ails(state.beat) or _dies_young(turn.policy, state):
+        turn.set(recovered_at=None, well_since=None, beats_since=0)
+        if state.trouble is not None:
+            turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=None))
+        return
+    if _is_sign_of_life(turn, before):
+        _welcome(turn, before)
+    state = turn.state
+    settled = state.recovered_at is not None and turn.now.mono >= state.recovered_at + quiet(turn.policy)
+    if state.trouble is not None and state.recovered_at is not None and (state.beats_since >= 2 or settled):
+        turn.set(trouble=None, recovered_at=None)
+
+
+def quiet(policy: AgentConfig) -> float:
+    """Seconds after one fresh beat that settle an incident without a second one."""
+    return policy.period or policy.timeout
+
+
+def _welcome(turn: Turn, before: AgentState) -> None:
+    """A fresh sign of life while nothing is missed."""
+    state, now = turn.state, turn.now
+    in_trouble = state.trouble is not None and state.recovered_at is None
+    if in_trouble or before.missed or state.hold is not None:
+        _tell_recovery(turn, before)
+        turn.set(hold=None, next_attempt_at=None, overflow=False, hung=False)
+        turn.set(recovered_at=now.mono, beats_since=0, well_since=state.beat_at or now.mono)
+        if state.trouble is not None:
+            turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=now.wall, held=False))
+    turn.set(beats_since=turn.state.beats_since + 1)
+    well = turn.state.well_since
+    if well is not None and (state.beat_at or now.mono) - well >= max(2 * (turn.policy.period or 0.0), STEADY):
+        turn.set(attempts=0, well_since=None)
+
+
+def _tell_recovery(turn: Turn, before: AgentState) -> None:
+    state = turn.state
+    attempt = state.attempt
+    answered = (
+        attempt is not None and attempt.started is not None and state.beat is not None and state.beat.stamp > attempt.started
+    )
+    how = f"after restart attempt {attempt.request.attempt}" if attempt is not None and answered else "by itself"
+    first = first_deadline(turn.policy, before)
+    down = max(0.0, turn.now.mono - first) if first is not None else None
+    turn.emit(
+        "info",
+        "agent.recovered",
+        f"{turn.policy.name} beats again, {how}",
+        missed=before.missed,
+        by_itself=not answered,
+        down_s=round(down, 3) if down is not None else None,
+    )
