@@ -14,7 +14,7 @@ Fresh = Literal["overflow", "last", "never"]
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """Delays between attempts: `initial * factor ** (n - 2)` seconds before attempt n, at most `max`, times up to 1 + `jitter`."""
+    """Delays between attempts: `initial * factor ** (n - 2)` seconds before attempt n, at most `max`, times 1 to 1 + `jitter`."""
 
     initial: float = 30.0
     factor: float = 2.0

@@ -1,0 +1,90 @@
+"""Every value in force and where it came from, as data and as text."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from collections_supervisor.config.agents import Agent
+from collections_supervisor.config.keys import AGENT_KEYS, KEYS
+from collections_supervisor.config.layers import DEFAULT, Setting, Settings
+from collections_supervisor.config.not_yet import NOT_YET
+from collections_supervisor.config.problems import quoted
+from collections_supervisor.config.schema import Config
+
+LATER = "default, not in this release"
+_WIDEST = 60
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """One value: its key path (within its `[[agents]]` entry if `agent` says whose it is), as the file would have it, its origin.
+
+    Of `restart.env` the value is the list of names, since what the variables hold may be secret. None: not set at all.
+    """
+
+    key: str
+    value: Any
+    origin: str
+    agent: str | None = None
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that can be used, what is questionable about it, and every value with its origin."""
+
+    config: Config
+    warnings: tuple[str, ...]
+    effective: tuple[Effective, ...]
+
+
+def effective(sections: Settings, agents: Iterable[Agent]) -> tuple[Effective, ...]:
+    """The rows of all sections in the order of the file, then those of each agent."""
+    rows = [Effective(key, KEYS[key].plain(setting.value), _origin(key, setting)) for key, setting in sections.items()]
+    for agent in agents:
+        for key in AGENT_KEYS:
+            setting = agent.settings[key]
+            value = None if setting.value is None and key == "period" else AGENT_KEYS[key].plain(setting.value)
+            rows.append(Effective(key, value, setting.origin, agent.config.name))
+    return tuple(rows)
+
+
+def _origin(key: str, setting: Setting) -> str:
+    later = setting.origin == DEFAULT and key in NOT_YET and setting.value not in NOT_YET[key]
+    return LATER if later else setting.origin
+
+
+def format_effective(loaded: Loaded) -> str:
+    """All values as TOML that gives the same settings again, apart from what `env` holds; each with its origin as a comment."""
+    rows = loaded.effective
+    lines = [_line(row) for row in rows]
+    width = min(max((len(line) for line in lines), default=0), _WIDEST)
+    text: list[str] = []
+    agent: str | None = None
+    for row, line in zip(rows, lines, strict=True):
+        if row.agent != agent:
+            text += ["", "[[agents]]"]
+            agent = row.agent
+        text.append(f"{line:<{width}}  # {row.origin}")
+    return "\n".join(text)
+
+
+def _line(row: Effective) -> str:
+    if row.key == "restart.env" and row.value:
+        return f"# {row.key}: {', '.join(row.value)} (values not shown)"
+    if row.value is None:
+        return f"# {row.key} is not set"
+    value = {} if row.key == "restart.env" else row.value
+    return f"{'# ' if row.origin == LATER else ''}{row.key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return quoted(value)
+        case list() | tuple():
+            return f"[{', '.join(_toml(each) for each in value)}]"
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }" if value else "{}"
+        case _:
+            return repr(value)

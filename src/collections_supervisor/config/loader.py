@@ -1,0 +1,135 @@
+"""From `supervisor.toml`, environment and flags to the settings in force: everything is checked, all faults are told at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from collections_supervisor.config import agents, schema
+from collections_supervisor.config.advice import advice
+from collections_supervisor.config.channels import KEY as CHANNELS
+from collections_supervisor.config.channels import read_channels
+from collections_supervisor.config.checks import Places
+from collections_supervisor.config.effective import Loaded, effective
+from collections_supervisor.config.files import find_config, home_directory, read_document, source_name
+from collections_supervisor.config.keys import KEYS
+from collections_supervisor.config.layers import (
+    Entry,
+    Inspector,
+    Settings,
+    from_environment,
+    from_flags,
+    from_table,
+)
+from collections_supervisor.config.not_yet import NOT_YET
+from collections_supervisor.config.problems import Problems, Where
+from collections_supervisor.config.sections import Sections, heartbeats, judge_backoff, restart
+
+__all__ = ["Loaded", "build", "find_config", "load"]
+
+_NO_FLAGS: Mapping[str, object] = MappingProxyType({})
+
+
+def load(
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    agents_flag: str | None = None,
+    flags: Mapping[str, object] = _NO_FLAGS,
+) -> Loaded:
+    """The settings in force: built-in, overridden by the file, by the environment, by flags (values by key path).
+
+    Reads the file, and nothing else; without a path there is none. Raises ConfigError with everything that is wrong.
+    """
+    document = read_document(path) if path is not None else {}
+    return build(document, path=path, environ=environ, agents_flag=agents_flag, flags=flags)
+
+
+def build(
+    document: Mapping[str, object],
+    *,
+    path: Path | None,
+    environ: Mapping[str, str],
+    agents_flag: str | None = None,
+    flags: Mapping[str, object] = _NO_FLAGS,
+) -> Loaded:
+    """`load` for a file that is read already; `path` says where it lies."""
+    problems = Problems()
+    inspector = Inspector(_places(path, environ), problems)
+    file = Where(source=source_name(path))
+    entries = from_table(document, {**KEYS, agents.KEY: None}, file, problems)
+    written = entries.pop(agents.KEY, None)
+    layers = [entries, from_environment(environ, problems), from_flags(flags, problems)]
+    layers.insert(0, _systemd_state(environ, taken=any("supervisor.state_dir" in layer for layer in layers)))
+    explicit: Settings = {}
+    for layer in layers:
+        # One after the other, so that a fault is told even where another layer hides it.
+        explicit |= inspector.settings(layer, KEYS, NOT_YET)
+    sections = Sections(explicit, inspector, file)
+    chosen = _agents(written, agents_flag, sections, file)
+    settings = _section_settings(sections)
+    problems.raise_if_any()
+    config = _config(path, settings, chosen)
+    channels = config.escalation.channels
+    return Loaded(config=config, warnings=advice(chosen, channels), effective=effective(settings, chosen))
+
+
+def _places(path: Path | None, environ: Mapping[str, str]) -> Places:
+    try:
+        base = Path.cwd() if path is None else path.absolute().parent
+    except FileNotFoundError:  # the working directory was removed
+        base = None
+    return Places(base, home_directory(environ))
+
+
+def _systemd_state(environ: Mapping[str, str], *, taken: bool) -> dict[str, Entry]:
+    """systemd's StateDirectory= counts only where nobody chose: a service and a shell must end up with the same lock."""
+    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if taken or not folder:
+        return {}
+    where = Where(source="environment STATE_DIRECTORY")
+    return {"supervisor.state_dir": Entry(folder, where.source, where)}
+
+
+def _agents(written: Entry | None, flag: str | None, sections: Sections, file: Where) -> list[agents.Agent]:
+    inspector = sections.inspector
+    configured = agents.read_agents(written.value if written else msgspec.UNSET, file, inspector)
+    wanted = agents.choose(configured, flag, inspector)
+    # All of the file is judged, also what the flag leaves out.
+    everyone = {id(own): own for own in [*(configured or []), *wanted]}
+    resolved = {key: agents.resolve(own, sections) for key, own in everyone.items()}
+    chosen = [resolved[id(own)] for own in wanted]
+    agents.refuse_shared_logs(chosen, file, inspector)
+    return chosen
+
+
+def _section_settings(sections: Sections) -> Settings:
+    """Every section's settings in the order of the file, those that depend on others included."""
+    restarts = restart({}, sections)
+    where = restarts["restart.backoff.initial"].where or restarts["restart.backoff.max"].where or sections.nowhere
+    judge_backoff(restarts, where, sections.inspector.problems)
+    beats = heartbeats({}, sections, restarts)
+    recipient, openclaw = sections.get("escalation.recipient").value, restarts["restart.openclaw"].value
+    special = restarts | {f"heartbeats.{name}": setting for name, setting in beats.items()}
+    special[CHANNELS] = read_channels(sections.explicit.get(CHANNELS), recipient, openclaw, sections.inspector)
+    return {key: special.get(key) or sections.get(key) for key in KEYS}
+
+
+def _config(path: Path | None, settings: Settings, chosen: list[agents.Agent]) -> schema.Config:
+    def section(name: str) -> dict[str, Any]:
+        return {key.removeprefix(f"{name}."): setting.value for key, setting in settings.items() if key.startswith(f"{name}.")}
+
+    return schema.Config(
+        path=path.absolute() if path is not None else None,
+        supervisor=schema.SupervisorConfig(**section("supervisor")),
+        logging=schema.LoggingConfig(**section("logging")),
+        escalation=schema.EscalationConfig(**section("escalation")),
+        books=schema.BooksConfig(**section("books")),
+        dashboard=schema.DashboardConfig(**section("dashboard")),
+        metrics=schema.MetricsConfig(**section("metrics")),
+        deadman=schema.DeadmanConfig(**section("deadman")),
+        agents=tuple(agent.config for agent in chosen),
+        max_concurrent=settings["restart.max_concurrent"].value,
+    )

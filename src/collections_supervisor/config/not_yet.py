@@ -1,0 +1,33 @@
+"""What this release only parses. A value it cannot follow is refused where somebody sets it, and ignored as a default.
+
+Each line goes when its feature comes; nothing else knows of them.
+"""
+
+from collections.abc import Mapping
+
+NOT_YET: Mapping[str, tuple[object, ...]] = {
+    "logging.format": ("auto", "json", "console"),
+    "heartbeats.adaptive": (False,),
+    "heartbeats.active_hours": ("",),
+    "restart.trial_every": (None,),
+    "restart.output": ("log",),
+    "restart.max_rss": ("",),
+    "escalation.group_wait": (0,),
+    "channel.kind": ("openclaw", "command"),
+    "channel.via": ("cli",),
+    "channel.after": (0,),
+    "books.enabled": (False,),
+    "books.degraded_mode": (False,),
+    "books.verify_checksums": (False,),
+    "metrics.path": (None,),
+    "deadman.url": ("",),
+    "deadman.command": ((),),
+}
+"""By key: the values that can be followed."""
+
+AGENT_NOT_YET: Mapping[str, tuple[object, ...]] = {
+    key.removeprefix("heartbeats."): values for key, values in NOT_YET.items() if key.startswith(("heartbeats.", "restart."))
+}
+CHANNEL_NOT_YET: Mapping[str, tuple[object, ...]] = {
+    key.removeprefix("channel."): values for key, values in NOT_YET.items() if key.startswith("channel.")
+}
