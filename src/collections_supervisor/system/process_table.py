@@ -1,0 +1,163 @@
+"""The kernel's list of processes: who exists, who descends from whom, who carries one of our marks.
+
+Linux is read through /proc, other systems through `ps`. A pid alone names nothing, since the kernel gives numbers out again:
+together with the start time it names one process for as long as the machine is up.
+"""
+
+import contextlib
+import os
+import re
+import subprocess  # noqa: TID251 - `ps` is the only source where there is no /proc, and it is called from worker threads only
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+MARKER_VARIABLE = "COLLECTIONS_SUPERVISOR_ACTION_ID"
+"""The environment variable that every process of a tree inherits; its value is the tree's marker."""
+
+_MARKER = re.compile(rb"(?:\A|\0)" + MARKER_VARIABLE.encode() + rb"=([^\0]+)")
+_MARKER_IN_PS = re.compile(rf"\s{MARKER_VARIABLE}=(\S+)")
+_ENVIRON_LIMIT = 8 << 20  # the kernel takes at most 6 MiB of arguments and environment together
+_PS_TIMEOUT = 5.0
+
+
+class Facilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernel offers; each has a fallback, which is used where it is False."""
+
+    pidfd: bool
+    procfs: bool
+
+
+HERE = Facilities(pidfd=hasattr(os, "pidfd_open"), procfs=Path("/proc/self/stat").exists())
+"""What this machine has."""
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list. `start_time` is in clock ticks since boot (Linux) or seconds since 1970 (elsewhere)."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    start_time: int
+    exited: bool
+    """It has ended and only waits for its parent to take its status (a zombie)."""
+
+
+def start_time(pid: int, facilities: Facilities = HERE) -> int | None:
+    """When the kernel started this process, also of a zombie; None if there is no such process.
+
+    Costs one small read on Linux and a run of `ps` elsewhere: call it from a worker thread there. Raises OSError when the
+    machine cannot say, for want of a file descriptor.
+    """
+    found = _find(pid, facilities)
+    return None if found is None else found.start_time
+
+
+def is_alive(pid: int, start_time: int, facilities: Facilities = HERE) -> bool:
+    """Whether exactly this process still runs; False for a zombie and for another process with the same number."""
+    found = _find(pid, facilities)
+    return found is not None and found.start_time == start_time and not found.exited
+
+
+def read_table(facilities: Facilities = HERE) -> dict[int, Process]:
+    """Every process by its pid. We are always in it: an empty table means that it could not be read."""
+    processes = _from_procfs() if facilities.procfs else _from_ps("-ax")
+    try:
+        return {process.pid: process for process in processes}
+    except OSError:  # no descriptor left: half a table would pass for the news that the rest has ended
+        return {}
+
+
+def read_markers(pids: Iterable[int], facilities: Facilities = HERE) -> dict[int, str]:
+    """The markers of those of `pids` that carry one and let us see it.
+
+    Reading another process's memory may block for as long as that process holds a lock on it: give it a deadline.
+    """
+    if not facilities.procfs:
+        wanted = set(pids)
+        return {pid: marker for pid, marker in _markers_from_ps() if pid in wanted}
+    return {pid: marker for pid in pids if (marker := _marker_of(pid))}
+
+
+def _find(pid: int, facilities: Facilities) -> Process | None:
+    if facilities.procfs:
+        return _read_stat(pid)
+    return next(_from_ps("-p", str(pid)), None)
+
+
+def _from_procfs() -> Iterator[Process]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (process := _read_stat(int(entry.name))) is not None:
+            yield process
+
+
+def _read_stat(pid: int) -> Process | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    # The second member is the program's name in parentheses, which may itself hold spaces, parentheses and newlines.
+    members = text.rpartition(b")")[2].split()
+    state, threads = members[0], int(members[17])
+    return Process(
+        pid=pid,
+        parent=int(members[1]),
+        group=int(members[2]),
+        session=int(members[3]),
+        start_time=int(members[19]),
+        # A process whose first thread has ended looks like a zombie while its other threads run on.
+        exited=state in b"ZXx" and threads <= 1,
+    )
+
+
+def _marker_of(pid: int) -> str:
+    try:
+        with Path(f"/proc/{pid}/environ").open("rb", buffering=0) as file:
+            environment = file.read(_ENVIRON_LIMIT) or b""
+    except OSError:  # gone, or somebody else's
+        return ""
+    found = _MARKER.search(environment)
+    return os.fsdecode(found[1]) if found else ""
+
+
+def _from_ps(*selection: str) -> Iterator[Process]:
+    for line in _ps(*selection, "-o", "pid=,ppid=,pgid=,stat=,lstart="):
+        pid, parent, group, state, *started = line.split()
+        # `ps` prints no usable session everywhere, the kernel tells it; a process that has just gone leaves the table.
+        with contextlib.suppress(OSError):
+            yield Process(
+                pid=int(pid),
+                parent=int(parent),
+                group=int(group),
+                session=os.getsid(int(pid)),
+                start_time=int(datetime.strptime(" ".join(started), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()),
+                exited=state.startswith("Z"),
+            )
+
+
+def _markers_from_ps() -> Iterator[tuple[int, str]]:
+    for line in _ps("axeww", "-o", "pid=,command="):
+        pid, _, rest = line.strip().partition(" ")
+        if pid.isdigit() and (found := _MARKER_IN_PS.search(rest)):
+            yield int(pid), found[1]
+
+
+def _ps(*arguments: str) -> list[str]:
+    """The lines that `ps` prints; none if it does not work."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    try:
+        listing = subprocess.run(
+            ["ps", *arguments],  # noqa: S607 - where `ps` lies differs between systems
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PS_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return os.fsdecode(listing.stdout).splitlines()
