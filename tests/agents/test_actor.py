@@ -1,0 +1,586 @@
+"""The task of one agent under virtual time: its files, its restarts and the coordinator are made up."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collections_supervisor.agents.actor import AgentActor
+from collections_supervisor.agents.ports import MemoryStore, Ports
+from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.config.schema import AgentConfig, Backoff, LogSource, RestartPolicy
+from collections_supervisor.messages import (
+    ActionOutcome,
+    ActionRequest,
+    ActorCrashed,
+    AgentChanged,
+    AgentReport,
+    Beat,
+    Now,
+    Reading,
+    StaleLine,
+)
+from collections_supervisor.system.supervision import supervise
+
+EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+HOUR = 3600.0
+DAY = 24 * HOUR
+FAILED = ActionOutcome(result="failed", cause="exit status 1")
+
+
+@pytest.fixture
+def anyio_backend(virtual_backend: Any) -> Any:
+    return virtual_backend
+
+
+def wall(instant: float) -> datetime:
+    return EPOCH + timedelta(seconds=instant)
+
+
+class VirtualClock:
+    def now(self) -> Now:
+        return Now(mono=anyio.current_time(), wall=wall(anyio.current_time()))
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What one restart does."""
+
+    probe: float = 0.0
+    """Seconds before it counts as an attempt."""
+    duration: float = 1.0
+    outcome: ActionOutcome = ActionOutcome(result="ok")
+    beat_after: float | None = None
+    lives: float | None = None
+    """Only for a process of ours: seconds until it ends by itself."""
+    breaks: BaseException | None = None
+    """The bug that ends it instead."""
+
+
+class Outside:
+    """The world around one agent, which outlives the task that watches it."""
+
+    def __init__(self, scripts: Sequence[Script], beats: Sequence[float] = ()) -> None:
+        self.scripts = list(scripts) or [Script()]
+        self.beats = [Beat(stamp=wall(at)) for at in beats]
+        self.lines: list[StaleLine] = []
+        self.reads: list[float] = []
+        self.read_takes = 0.0
+        self.bugs: list[Exception | None] = []
+        """What the next reads raise; None for one that works."""
+        self.refusal: OSError | None = None
+        self.calls: list[ActionRequest] = []
+        self.runs: list[list[float]] = []
+        self.running = 0
+        self.overlapped = False
+        self.closed = 0
+        self.exit_now = anyio.Event()
+
+    # --- Its files ---
+
+    async def read(self, now: Now) -> Reading:
+        self.reads.append(now.mono)
+        await anyio.sleep(self.read_takes)
+        if self.bugs and (bug := self.bugs.pop(0)) is not None:
+            raise bug
+        seen = [beat for beat in self.beats if beat.stamp <= now.wall]
+        newest = max(seen, key=lambda beat: beat.stamp, default=None)
+        trailing = tuple(line for line in self.lines if newest is None or (line.stamp or EPOCH) > newest.stamp)
+        return Reading(status="ok" if seen or trailing else "missing", beat=newest, trailing=trailing[-10:])
+
+    async def record_miss(self, *, missed: int, last_heartbeat: datetime | None, reason: str, at: datetime) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.lines.append(StaleLine(stamp=at, ours=True, missed=missed, last_heartbeat=last_heartbeat))
+
+    # --- Its restarts ---
+
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+        script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
+        self.calls.append(request)
+        self.overlapped |= self.running > 0
+        self.running += 1
+        try:
+            await anyio.sleep(script.probe)
+            if script.outcome.result == "busy":
+                return script.outcome
+            await begin()
+            self.runs.append([anyio.current_time()])
+            if script.beat_after is not None:
+                self.beats.append(Beat(stamp=wall(anyio.current_time() + script.beat_after)))
+            try:
+                await anyio.sleep(script.duration)
+            finally:
+                self.runs[-1].append(anyio.current_time())
+            if script.breaks is not None:
+                raise script.breaks
+            self.exit_now = anyio.Event()
+            return script.outcome
+        finally:
+            self.running -= 1
+
+    async def wait(self) -> ChildExited | None:
+        script = self.scripts[min(len(self.runs), len(self.scripts)) - 1]
+        if script.lives is None:
+            return None
+        with anyio.move_on_after(script.lives):
+            await self.exit_now.wait()
+        return ChildExited(exit_code=1, signal=None, uptime_s=script.lives)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def starts(self) -> list[float]:
+        return [run[0] for run in self.runs]
+
+
+class Fleet:
+    """Agents under supervision, and what they told the coordinator."""
+
+    def __init__(self, log: Any, *, slots: int = 1) -> None:
+        self.log = log
+        self.ports = Ports(
+            clock=VirtualClock(), store=MemoryStore(), log=log, slots=anyio.CapacityLimiter(slots), jitter=lambda: 0.0
+        )
+        self.told: list[AgentChanged] = []
+        self.crashes: list[ActorCrashed] = []
+        self.deaf = False
+        self.made: list[AgentActor] = []
+
+    async def tell(self, changed: AgentChanged) -> bool:
+        if not self.deaf:
+            self.told.append(changed)
+        return not self.deaf
+
+    async def crashed(self, crash: ActorCrashed) -> None:
+        self.crashes.append(crash)
+
+    def actor(self, policy: AgentConfig, outside: Outside) -> AgentActor:
+        self.made.append(AgentActor(policy, self.ports, outside, outside, self.tell))
+        return self.made[-1]
+
+    @asynccontextmanager
+    async def watching(self, *agents: tuple[AgentConfig, Outside]) -> Any:
+        async with anyio.create_task_group() as tasks:
+            for policy, outside in agents:
+                tasks.start_soon(
+                    partial(
+                        supervise,
+                        f"agent {policy.name}",
+                        partial(self.actor, policy, outside),
+                        clock=self.ports.clock,
+                        log=self.log,
+                        crashed=self.crashed,
+                        agent=policy.name,
+                    )
+                )
+            yield tasks
+            tasks.cancel_scope.cancel()
+
+    async def watch(self, seconds: float, *agents: tuple[AgentConfig, Outside]) -> None:
+        async with self.watching(*agents):
+            await anyio.sleep(seconds)
+
+    def last(self, name: str = "mailer") -> AgentReport:
+        return [changed.report for changed in self.told if changed.report.name == name][-1]
+
+    def statuses(self, name: str = "mailer") -> list[str]:
+        found = [changed.report.status for changed in self.told if changed.report.name == name]
+        return [one for number, one in enumerate(found) if number == 0 or found[number - 1] != one]
+
+    def of(self, event: str, agent: str = "mailer") -> list[dict[str, Any]]:
+        return [entry for entry in self.log.of(event) if entry.get("agent") == agent]
+
+
+@pytest.fixture
+def fleet(log: Any) -> Fleet:
+    return Fleet(log)
+
+
+def policy(name: str = "mailer", *, restart: dict[str, Any] | None = None, **agent: Any) -> AgentConfig:
+    plan = {"kind": "command", "backoff": Backoff(initial=30.0, jitter=0.0), **(restart or {})}
+    settled = {
+        "timeout": HOUR,
+        "miss_interval": 900.0,
+        "sources": (LogSource(path=f"/nowhere/{name}.log"),),  # type: ignore[arg-type]
+        **agent,
+    }
+    return AgentConfig(name=name, restart=RestartPolicy(**plan), **settled)
+
+
+# --- One agent ---
+
+
+async def test_a_miss_is_answered_by_an_action_and_proven_by_a_beat(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=10.0, beat_after=4.0)], beats=[0.0])
+    await fleet.watch(HOUR + 60, (policy(), outside))
+    assert outside.runs == [[HOUR, HOUR + 10]]
+    assert [line.missed for line in outside.lines] == [1]
+    assert fleet.statuses() == ["healthy", "restarting", "healthy"]
+    but = ("agent.heartbeat.seen", "agent.state_changed")
+    assert fleet.log.names(but) == [
+        "agent.heartbeat.missed",
+        "agent.restart.started",
+        "agent.recovered",
+        "agent.restart.succeeded",
+    ]
+    assert fleet.last().restarts == 1
+    assert fleet.ports.slots.borrowed_tokens == 0
+
+
+async def test_the_deadline_is_kept_to_the_moment_although_looks_are_rare(fleet: Fleet) -> None:
+    outside = Outside([], beats=[7.25])
+    await fleet.watch(2 * HOUR, (policy(restart={"kind": "none"}), outside))
+    assert [line.stamp for line in outside.lines] == [wall(HOUR + 7.25 + 900 * n) for n in range(4)]
+
+
+async def test_a_beat_is_noticed_within_a_cycle_and_at_once_while_something_is_wrong(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0, 100.0])
+    async with fleet.watching((policy(restart={"kind": "none"}), outside)):
+        await anyio.sleep(159.0)
+        assert fleet.last().last_heartbeat in (wall(0.0), wall(100.0))
+        await anyio.sleep(2.0)
+        assert fleet.last().last_heartbeat == wall(100.0)
+        await anyio.sleep(HOUR)
+        assert fleet.last().status == "unhealthy"
+        outside.beats.append(Beat(stamp=wall(anyio.current_time())))
+        await anyio.sleep(1.01)
+        assert fleet.last().status == "healthy"
+
+
+async def test_a_healthy_agent_is_looked_at_once_a_cycle_and_told_of_once_a_beat(fleet: Fleet) -> None:
+    outside = Outside([], beats=[n * HOUR for n in range(25)])
+    await fleet.watch(DAY, (policy(timeout=1.5 * HOUR, period=HOUR), outside))
+    assert len(outside.reads) <= DAY / 60 + 2 * 24
+    assert len(fleet.told) <= 2 * 25
+    assert fleet.statuses() == ["healthy"]
+
+
+async def test_a_dead_agent_is_looked_at_once_a_second_and_told_of_rarely(fleet: Fleet) -> None:
+    outside = Outside([Script(outcome=FAILED)], beats=[0.0])
+    await fleet.watch(6 * HOUR, (policy(), outside))
+    assert len(outside.reads) <= 5 * HOUR + 60 + 100
+    assert len(fleet.told) <= 40
+    assert len(outside.starts) == 2
+    assert fleet.last().status == "escalated"
+
+
+@pytest.mark.parametrize("duration", [0.0, 0.25, 1.0, 2.0, 15.0, 60.0, 299.0, 900.0])
+async def test_an_action_that_ends_at_the_instant_of_a_look_is_heard(fleet: Fleet, duration: float) -> None:
+    plan = {"attempts_per_incident": 0, "per_hour": 0, "per_day": 0, "backoff": Backoff(initial=60.0, max=60.0, jitter=0.0)}
+    outside = Outside([Script(duration=duration, outcome=FAILED)], beats=[0.0])
+    await fleet.watch(4 * HOUR, (policy(restart=plan), outside))
+    expected = [HOUR + n * (60.0 + duration) for n in range(1000) if HOUR + n * (60.0 + duration) < 4 * HOUR]
+    assert outside.starts == expected
+
+
+async def test_misses_that_cannot_be_recorded_count_and_are_said_once(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    outside.refusal = PermissionError(13, "permission denied")
+    async with fleet.watching((policy(restart={"kind": "none"}), outside)):
+        await anyio.sleep(2 * HOUR)
+        assert fleet.last().missed == 5
+        assert len(fleet.of("agent.heartbeat.unwritable")) == 1
+        outside.refusal = OSError(28, "no space left on device")
+        await anyio.sleep(HOUR)
+        assert [entry["reason"] for entry in fleet.of("agent.heartbeat.unwritable")] == [
+            "[Errno 13] permission denied",
+            "[Errno 28] no space left on device",
+        ]
+        outside.refusal = None
+        await anyio.sleep(900.0)
+        assert len(outside.lines) == 1
+        outside.refusal = OSError(28, "no space left on device")
+        await anyio.sleep(900.0)
+        assert len(fleet.of("agent.heartbeat.unwritable")) == 3
+    assert not fleet.crashes
+
+
+async def test_what_the_coordinator_could_not_take_is_told_at_the_next_look(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=10.0, beat_after=4.0)], beats=[0.0])
+    async with fleet.watching((policy(), outside)):
+        await anyio.sleep(10.0)
+        fleet.deaf = True
+        await anyio.sleep(HOUR)
+        assert [changed.report.status for changed in fleet.told] == ["healthy"]
+        assert len(outside.starts) == 1, "it goes on supervising meanwhile"
+        fleet.deaf = False
+        await anyio.sleep(61.0)
+        assert (fleet.last().status, fleet.last().restarts) == ("healthy", 1)
+        told = len(fleet.told)
+        await anyio.sleep(HOUR / 2)
+        assert len(fleet.told) <= told + 1, "and then nothing is told twice"
+
+
+async def test_busy_gives_the_slot_back_and_is_looked_at_again(fleet: Fleet) -> None:
+    busy = ActionOutcome(result="busy", cause="a turn was active 3 s ago", retry_after=20.0)
+    outside = Outside([Script(outcome=busy, probe=0.7), Script(beat_after=0.5)], beats=[0.0])
+    async with fleet.watching((policy(), outside)):
+        await anyio.sleep(HOUR + 1)
+        assert fleet.ports.slots.borrowed_tokens == 0
+        await anyio.sleep(30)
+    assert outside.starts == [HOUR + 0.7 + 20.0]
+    assert fleet.last().restarts == 1
+
+
+# --- Several agents ---
+
+
+async def test_with_one_slot_the_second_agent_waits_for_the_first(fleet: Fleet) -> None:
+    first = Outside([Script(duration=100.0, beat_after=50.0)], beats=[0.0])
+    second = Outside([Script(duration=100.0, beat_after=50.0)], beats=[0.5])
+    await fleet.watch(HOUR + 300, (policy("mailer"), first), (policy("watcher"), second))
+    assert first.runs == [[HOUR, HOUR + 100]]
+    assert second.runs == [[HOUR + 100, HOUR + 200]]
+    assert fleet.statuses("watcher") == ["healthy", "restarting", "healthy"]
+
+
+async def test_a_beat_while_waiting_for_the_slot_saves_the_restart_and_gives_the_slot_on(fleet: Fleet) -> None:
+    first = Outside([Script(duration=100.0, beat_after=50.0)], beats=[0.0])
+    second = Outside([Script()], beats=[0.5, HOUR + 60])
+    third = Outside([Script(beat_after=0.5)], beats=[0.75])
+    await fleet.watch(
+        HOUR + 150, (policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third)
+    )
+    assert second.starts == []
+    [skipped] = fleet.of("agent.restart.skipped", "watcher")
+    assert skipped["reason"] == "fresh_beat"
+    assert third.starts == [HOUR + 100]
+    assert fleet.ports.slots.borrowed_tokens == 0
+
+
+async def test_the_beat_is_looked_for_again_right_before_the_restart(fleet: Fleet) -> None:
+    first = Outside([Script(duration=100.3)], beats=[0.0])
+    # Too young to be seen by the look once a second: only the look after the slot was got can see it.
+    second = Outside([Script()], beats=[0.5, HOUR + 100.2])
+    await fleet.watch(HOUR + 110, (policy("mailer"), first), (policy("watcher"), second))
+    assert second.starts == []
+
+
+async def test_never_more_restarts_at_one_time_than_slots(log: Any) -> None:
+    fleet = Fleet(log, slots=3)
+    agents = [(policy(f"agent-{n}"), Outside([Script(duration=10.0, beat_after=5.0)], beats=[0.0])) for n in range(20)]
+    await fleet.watch(HOUR + 100, *agents)
+    runs = sorted(run for _, outside in agents for run in outside.runs)
+    assert len(runs) == 20
+    for start, _ in runs:
+        assert sum(1 for other, end in runs if other <= start < end) <= 3
+    assert max(end for _, end in runs) == HOUR + 70
+
+
+# --- Bugs ---
+
+
+async def test_a_crash_ends_one_task_only_and_it_begins_again(fleet: Fleet) -> None:
+    broken = Outside([], beats=[0.0])
+    sibling = Outside([], beats=[0.0])
+    none = {"kind": "none"}
+    async with fleet.watching((policy("mailer", restart=none), broken), (policy("watcher", restart=none), sibling)):
+        await anyio.sleep(100.0)
+        broken.bugs = [RuntimeError("a bug")]
+        await anyio.sleep(2 * HOUR)
+    [entry] = fleet.log.of("supervisor.actor_crashed")
+    assert (entry["agent"], entry["crashes"]) == ("mailer", 1)
+    error: BaseException = entry["exc_info"]
+    while isinstance(error, BaseExceptionGroup):
+        [error] = error.exceptions
+    assert repr(error) == "RuntimeError('a bug')"
+    assert error.__traceback__ is not None
+    assert [crash.agent for crash in fleet.crashes] == ["mailer"]
+    for name, outside in (("mailer", broken), ("watcher", sibling)):
+        assert [line.missed for line in outside.lines] == [1, 2, 3, 4, 5]
+        assert fleet.last(name).missed == 5
+    assert broken.closed == 2, "once by the crash, once by the end"
+
+
+async def test_attempts_and_budget_survive_a_crash(fleet: Fleet) -> None:
+    outside = Outside([Script(outcome=FAILED)], beats=[0.0])
+    plan = {"attempts_per_incident": 0, "per_hour": 3, "backoff": Backoff(initial=100.0, max=100.0, jitter=0.0)}
+    async with fleet.watching((policy(restart=plan), outside)):
+        await anyio.sleep(HOUR + 50)
+        outside.bugs = [RuntimeError("a bug")]
+        await anyio.sleep(300.0)
+    assert len(fleet.crashes) == 1
+    assert outside.starts == [HOUR, HOUR + 101, HOUR + 202]
+    assert [call.attempt for call in outside.calls] == [1, 2, 3]
+    assert fleet.last().held is not None
+    assert (fleet.last().restarts, fleet.last().restarts_24h) == (3, 3)
+
+
+async def test_a_crash_while_an_action_runs_ends_it_and_counts_it_and_makes_no_second_one(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=100.0)], beats=[0.0])
+    async with fleet.watching((policy(restart={"verify_within": 60.0}), outside)):
+        await anyio.sleep(HOUR + 50)
+        outside.bugs = [RuntimeError("a bug")]
+        await anyio.sleep(30.0)
+        assert outside.runs == [[HOUR, HOUR + 51]]
+        assert fleet.last().restarts == 1
+        assert fleet.ports.slots.borrowed_tokens == 0
+        await anyio.sleep(60.0 + 31.0)
+    assert not outside.overlapped
+    assert [round(at) for at in outside.starts] == [HOUR, HOUR + 52 + 60 + 30], "after its time for a proof, and the backoff"
+    assert [call.attempt for call in outside.calls] == [1, 2]
+
+
+async def test_a_bug_in_the_runner_is_an_attempt_and_leaks_no_slot(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=5.0, breaks=ValueError("a bug")), Script(beat_after=0.5)], beats=[0.0])
+    other = Outside([Script(beat_after=0.5)], beats=[1.0])
+    await fleet.watch(2 * HOUR, (policy(restart={"verify_within": 60.0}), outside), (policy("watcher"), other))
+    assert len(outside.starts) == 2
+    assert other.starts == [HOUR + 5]
+    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.last().status == "unhealthy" or fleet.last().restarts == 2
+
+
+async def test_an_attempt_counts_from_its_begin_also_when_the_task_crashes_at_that_moment(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=100.0)], beats=[0.0])
+    async with fleet.watching((policy(restart={"verify_within": 600.0}), outside)):
+        await anyio.sleep(HOUR - 10)
+        # The files answer slowly from here on: the action begins while a look is under way, which then meets a bug.
+        outside.read_takes = 3.0
+        await anyio.sleep(10.0)
+        while not outside.starts:
+            await anyio.sleep(0.25)
+        outside.bugs = [RuntimeError("a bug")]
+        await anyio.sleep(120.0)
+    assert len(fleet.crashes) == 1
+    assert len(outside.starts) == 1, "a paid turn was begun twice"
+    assert fleet.last().restarts == 1
+
+
+async def test_a_task_that_crashes_again_and_again_pauses_longer_and_longer(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    outside.bugs = [RuntimeError("a bug")] * 1000
+    await fleet.watch(600.0, (policy(), outside))
+    assert [round(later - earlier) for earlier, later in zip(outside.reads, outside.reads[1:], strict=False)] == [
+        *(1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 60, 60)
+    ][: len(outside.reads) - 1]
+    assert [crash.crashes for crash in fleet.crashes][:4] == [1, 2, 3, 4]
+
+
+# --- The end ---
+
+
+@pytest.mark.parametrize("checkpoints", range(25))
+@pytest.mark.parametrize("at", [HOUR, HOUR + 1, HOUR + 4, HOUR + 10, HOUR + 20])
+async def test_a_cancellation_at_any_moment_leaves_no_slot_taken(fleet: Fleet, at: float, checkpoints: int) -> None:
+    first = Outside([Script(duration=4.0)], beats=[0.0])
+    second = Outside([Script(duration=6.0, probe=0.5)], beats=[0.0])
+    async with fleet.watching((policy("mailer"), first), (policy("watcher"), second)):
+        await anyio.sleep(at)
+        for _ in range(checkpoints):
+            await anyio.lowlevel.checkpoint()
+    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.ports.slots.statistics().tasks_waiting == 0
+    assert (first.closed, second.closed) == (1, 1)
+    assert first.running == second.running == 0
+    assert not fleet.crashes
+
+
+# --- Processes of ours ---
+
+
+def owned(name: str = "mailer", *, restart: dict[str, Any] | None = None, **agent: Any) -> AgentConfig:
+    plan = {
+        "kind": "process",
+        "command": ("worker",),
+        "attempts_per_incident": 0,
+        "per_hour": 0,
+        "per_day": 0,
+        "backoff": Backoff(initial=1.0, max=300.0, jitter=0.0),
+        **(restart or {}),
+    }
+    return policy(name, restart=plan, **{"startup_grace": 30.0, "sources": (), **agent})
+
+
+async def test_a_process_of_ours_is_started_at_once_and_again_when_it_ends(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=0.0, lives=100.0)])
+    await fleet.watch(350.0, (owned(), outside))
+    assert outside.starts == [0.0, 100.0, 200.0, 300.0]
+    assert fleet.last().restarts == 3
+    assert [call.attempt for call in outside.calls] == [0, 1, 1, 1]
+    assert fleet.ports.slots.borrowed_tokens == 0
+
+
+async def test_processes_of_ours_need_no_slot(fleet: Fleet) -> None:
+    slow = Outside([Script(duration=1000.0)], beats=[0.0])
+    outside = Outside([Script(duration=0.0, lives=HOUR + 10)])
+    await fleet.watch(HOUR + 20, (policy("watcher"), slow), (owned(), outside))
+    assert outside.starts == [0.0, HOUR + 10]
+
+
+@pytest.mark.parametrize("checkpoints", range(12))
+async def test_a_hung_process_that_ends_just_as_it_is_to_be_restarted_is_started_once(fleet: Fleet, checkpoints: int) -> None:
+    source = (LogSource(path="/nowhere/mailer.log"),)  # type: ignore[arg-type]
+    outside = Outside([Script(duration=5.0, beat_after=1.0, lives=1e6)])
+    async with fleet.watching((owned(sources=source, timeout=60.0, miss_interval=1e5), outside)):
+        await anyio.sleep(61.0)
+        for _ in range(checkpoints):
+            await anyio.lowlevel.checkpoint()
+        outside.exit_now.set()
+        await anyio.sleep(30.0)
+    assert not outside.overlapped
+    assert len(outside.starts) == 2
+
+
+async def test_a_crash_of_its_task_starts_a_process_of_ours_anew(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(100.0)
+        outside.bugs = [RuntimeError("a bug")]
+        await anyio.sleep(200.0)
+    assert len(outside.starts) == 2
+    assert outside.closed == 2
+    assert not outside.overlapped
+    assert fleet.last().status == "healthy"
+
+
+# --- Whatever happens ---
+
+durations = st.sampled_from([0.0, 0.5, 1.0, 3.0, 100.0])
+outcomes = st.sampled_from(
+    [ActionOutcome(result="ok"), FAILED, ActionOutcome(result="busy", cause="works", retry_after=30.0)]
+)
+scripts = st.lists(
+    st.builds(
+        Script,
+        probe=st.sampled_from([0.0, 0.5, 1.0]),
+        duration=durations,
+        outcome=outcomes,
+        beat_after=st.one_of(st.none(), durations),
+        breaks=st.sampled_from([None, None, None, ValueError("a bug")]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+bugs = st.lists(st.sampled_from([None] * 20 + [RuntimeError("a bug")]), max_size=200)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(scripts, bugs), min_size=1, max_size=3), st.integers(1, 2))
+async def test_no_overlap_no_leak_and_no_more_turns_than_paid_for(
+    log: Any, plans: list[tuple[list[Script], list[Exception | None]]], slots: int
+) -> None:
+    fleet = Fleet(log, slots=slots)
+    agents = []
+    for number, (script, bug) in enumerate(plans):
+        outside = Outside(script, beats=[float(number)])
+        outside.bugs = list(bug)
+        agents.append((policy(f"agent-{number}", timeout=120.0, miss_interval=60.0, restart={"per_hour": 4}), outside))
+    await fleet.watch(2 * HOUR, *agents)
+    for settled, outside in agents:
+        assert not outside.overlapped
+        for start in outside.starts:
+            assert sum(1 for other in outside.starts if other <= start < other + HOUR) <= 4
+        kept = fleet.ports.store.load(settled.name)
+        assert kept is not None
+        assert kept.restarts == len(outside.starts)
+    assert fleet.ports.slots.borrowed_tokens == 0
