@@ -1,0 +1,143 @@
+"""Keeps the page current: always the newest report, never a backlog."""
+
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from collections_supervisor.config.schema import DashboardConfig
+from collections_supervisor.messages import Report
+from collections_supervisor.reporting.dashboard import render
+from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.files import make_private_folder
+
+SHORTEST_GAP = 1.0
+"""Seconds between two writes, however fast things change."""
+
+Write = Callable[[Path, bytes], Awaitable[None]]
+"""Puts the bytes in the place of the file in one step; raises OSError."""
+
+
+class Reporter:
+    """Writes the page when it must show something else, and at least every `interval`. Without a path it does nothing."""
+
+    def __init__(
+        self,
+        settings: DashboardConfig,
+        clock: Clock,
+        write: Write,
+        log: FilteringBoundLogger,
+        *,
+        recipient: str = "a human",
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._write = write
+        self._log = log
+        self._recipient = recipient
+        self._newest: Report | None = None
+        self._shown: Report | None = None
+        self._published = anyio.Event()
+        self._writing = anyio.Lock()
+        self._closed = False
+        self._works = False
+        self._failures: set[tuple[str, int | None]] = set()
+
+    def publish(self, report: Report) -> None:
+        """Take a newer report; an older one that was not shown yet is forgotten."""
+        self._newest = report
+        self._published.set()
+
+    async def run(self) -> None:
+        """Keep the page current until cancelled or closed."""
+        while not self._closed:
+            report = await self._next()
+            async with self._writing:
+                if not self._closed:
+                    await self._put(report)
+            await anyio.sleep(min(SHORTEST_GAP, self._settings.interval))
+
+    async def close(self, final: Report, within: float = 2.0) -> None:
+        """Write the last page, which nothing written before it can replace any more; give up after `within` seconds."""
+        self._closed = True
+        with anyio.move_on_after(within, shield=True) as deadline:
+            async with self._writing:
+                await self._put(final)
+        if deadline.cancelled_caught:
+            self._tell_failure(TimeoutError(f"not written within {within:g} s"))
+
+    async def _next(self) -> Report:
+        """The newest report, as soon as the page must show it."""
+        while True:
+            longest = math.inf if self._shown is None else max(0.0, self._settings.interval - SHORTEST_GAP)
+            with anyio.move_on_after(longest):
+                while not self._must_show(self._newest):
+                    await self._published.wait()
+                    self._published = anyio.Event()
+            if self._newest is not None:
+                return self._newest
+
+    def _must_show(self, report: Report | None) -> bool:
+        if report is None or self._shown is None:
+            return report is not None
+        newer = abs((report.generated_at - self._shown.generated_at).total_seconds())
+        return newer >= self._settings.interval / 2 or report != msgspec.structs.replace(
+            self._shown, generated_at=report.generated_at
+        )
+
+    async def _put(self, report: Report) -> None:
+        path = self._settings.path
+        # Set before the outcome is known: what cannot be written is not tried again before something changes or time passes.
+        self._shown = report
+        if path is None:
+            return
+        draw = partial(render, report, title=self._settings.title, interval=self._settings.interval, recipient=self._recipient)
+        begun = self._clock.now().mono
+        # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
+        page = await anyio.to_thread.run_sync(draw, abandon_on_cancel=True)
+        try:
+            await self._replace(path, page)
+        except OSError as error:
+            self._tell_failure(error)
+        else:
+            self._tell_success(len(page), self._clock.now().mono - begun)
+
+    async def _replace(self, path: Path, page: bytes) -> None:
+        try:
+            await self._write(path, page)
+        except FileNotFoundError:
+            await make_private_folder(path.parent)
+            await self._write(path, page)
+
+    def _tell_success(self, size: int, seconds: float) -> None:
+        tell = self._log.debug if self._works else self._log.info
+        tell(
+            "dashboard.written",
+            message=f"the page is written: {self._settings.path}",
+            path=str(self._settings.path),
+            size_bytes=size,
+            duration_ms=round(seconds * 1000, 1),
+        )
+        self._works = True
+        self._failures.clear()
+
+    def _tell_failure(self, error: OSError) -> None:
+        """Say once what is wrong: a full disk would otherwise fill the log as well."""
+        self._works = False
+        # Not the text: it names a temporary file, another one each time.
+        kind = (type(error).__name__, error.errno)
+        if kind in self._failures:
+            return
+        self._failures.add(kind)
+        cause = error.strerror or str(error)
+        self._log.error(
+            "dashboard.failed",
+            message=f"the page {self._settings.path} cannot be written: {cause}",
+            path=str(self._settings.path),
+            error=str(error),
+        )

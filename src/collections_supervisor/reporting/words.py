@@ -1,0 +1,162 @@
+"""What the page says in words. Pure: every age is reckoned from the instant of the report, never from a clock."""
+
+import math
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Literal
+
+from collections_supervisor.messages import AgentReport, IncidentReport, Report, Status
+from collections_supervisor.system.clock import span
+
+Tone = Literal["alarm", "bad", "warn", "idle", "good", "stopped"]
+
+WORST_FIRST: tuple[Status, ...] = ("escalated", "unhealthy", "restarting", "unknown", "late", "paused", "healthy")
+_IN_TROUBLE = WORST_FIRST[:4]
+
+_TONES: dict[Status, Tone] = {
+    "escalated": "alarm",
+    "unhealthy": "bad",
+    "restarting": "warn",
+    "late": "warn",
+    "unknown": "idle",
+    "paused": "idle",
+    "healthy": "good",
+}
+_MARKS: dict[Tone, str] = {"alarm": "✖", "bad": "▲", "warn": "▲", "idle": "?", "good": "✔", "stopped": "■"}
+
+_LONGEST_TEXT = 300
+# Control characters and line separators would tear a line apart; characters that turn the direction of writing could make
+# the text around them say something else; a lone surrogate cannot be encoded.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_STAMP = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{6}Z")
+_TREACHEROUS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str, limit: int = _LONGEST_TEXT) -> str:
+    """Text from outside as one line of at most `limit` characters that cannot disturb its surroundings; stamps made readable."""
+    line = _UNPRINTABLE.sub(" ", text[: 4 * limit]).strip()
+    line = _TREACHEROUS.sub("\N{REPLACEMENT CHARACTER}", line)
+    line = _STAMP.sub(r"\1 \2 UTC", line)
+    return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
+
+
+def clock(instant: datetime, now: datetime) -> str:
+    """The time of day in UTC, with the date if it is another day than `now`."""
+    return instant.strftime("%H:%M:%S" if instant.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def ago(instant: datetime, now: datetime) -> str:
+    """How far away an instant is: `3 min 20 s ago`, `in 52 min`, `now`."""
+    seconds = round((now - instant).total_seconds())
+    if seconds == 0:
+        return "now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+
+
+def tone(status: Status) -> Tone:
+    """Which of the page's colours and shapes goes with a status."""
+    return _TONES[status]
+
+
+def counts(report: Report) -> list[tuple[Status, int]]:
+    """How many agents are in each status that occurs, the worst first."""
+    found = Counter(agent.status for agent in report.agents)
+    return [(status, found[status]) for status in WORST_FIRST if found[status]]
+
+
+def worst_first(report: Report) -> list[AgentReport]:
+    """The agents, those that need a person on top, otherwise as configured."""
+    return sorted(report.agents, key=lambda agent: WORST_FIRST.index(agent.status))
+
+
+def verdict_tone(report: Report) -> Tone:
+    """The colour and shape of the whole page."""
+    if report.stopped_at is not None:
+        return "stopped"
+    match report.verdict:
+        case "healthy":
+            return "good" if report.agents else "idle"
+        case "unknown":
+            return "idle"
+        case "degraded":
+            return "alarm" if any(agent.status == "escalated" for agent in report.agents) else "bad"
+
+
+def mark(report: Report) -> str:
+    """The symbol in the title, for a row of browser tabs."""
+    return _MARKS[verdict_tone(report)]
+
+
+def headline(report: Report) -> str:
+    """The state of everything in one sentence."""
+    if report.stopped_at is not None:
+        return f"Stopped at {clock(report.stopped_at, report.generated_at)} UTC: nothing is being watched"
+    return condition(report)
+
+
+def condition(report: Report) -> str:
+    """What the report found, whether or not anybody still looks."""
+    total = len(report.agents)
+    if not total:
+        return "No agents are watched"
+    troubled = [agent for agent in report.agents if agent.status in _IN_TROUBLE]
+    if len(troubled) == 1:
+        share = f" (1 of {total} agents)" if total > 1 else ""
+        name = clean(troubled[0].name, 80)
+        subject = f"The state of {name}" if troubled[0].status == "unknown" else name
+        return f"{subject} is {troubled[0].status}{share}"
+    if troubled:
+        return f"{_listed(report, _IN_TROUBLE)} of {total} agents"
+    match report.verdict:
+        case "degraded":
+            return "Degraded: see the open incidents"
+        case "unknown":
+            return "Cannot tell how things are"
+        case "healthy":
+            return _no_trouble(report)
+
+
+def _no_trouble(report: Report) -> str:
+    total = len(report.agents)
+    if any(agent.status != "healthy" for agent in report.agents):
+        return f"No trouble: {_listed(report, WORST_FIRST)}"
+    return f"All {total} agents are healthy" if total > 1 else f"{clean(report.agents[0].name, 80)} is healthy"
+
+
+def _listed(report: Report, wanted: tuple[Status, ...]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in counts(report) if status in wanted)
+
+
+def told(incident: IncidentReport, recipient: str, report: Report) -> str:
+    """Whether a human knows of an incident, and if not, why and what happens next."""
+    tries = f"{incident.attempts} {'try' if incident.attempts == 1 else 'tries'}"
+    if incident.delivered:
+        return f"{recipient} was told" + (f", after {tries}" if incident.attempts > 1 else "")
+    then = _next_try(incident, report)
+    if not incident.attempts:
+        return f"{recipient} is not told yet ({then})"
+    return f"could not tell {recipient}: {clean(incident.error).rstrip('.') or 'no reason known'} ({tries}, {then})"
+
+
+def _next_try(incident: IncidentReport, report: Report) -> str:
+    now = report.generated_at
+    if report.stopped_at is not None:
+        return "stopped before the next"
+    if incident.next_at is not None:
+        return f"next at {clock(incident.next_at, now)} UTC, {ago(incident.next_at, now)}"
+    return "no further try is planned" if incident.attempts else "about to be sent"
+
+
+def refresh_after(interval: float) -> int:
+    """Seconds after which a browser loads the page again, for a page that is written every `interval` seconds.
+
+    Twice as often as it is written: what is seen is then at most one and a half intervals old, and a page that is renewed in
+    time is never taken for out of date.
+    """
+    return max(5, math.ceil(interval / 2))
+
+
+def stale_after(interval: float) -> float:
+    """Seconds after which a page that was not renewed is out of date: two intervals, and time for a browser to reload it."""
+    return max(2 * interval, interval + 15)
