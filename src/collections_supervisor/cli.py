@@ -20,6 +20,8 @@ USAGE = 2
 INTERNAL = 70
 LOCKED = 75
 CONFIGURATION = 78
+INTERRUPTED = 130
+"""Ctrl-C in the moment before signals are listened to; what a shell expects of a program that SIGINT ended."""
 
 EPILOG = (
     "Exit status: 0 clean stop; 2 usage; 70 internal error; 75 another supervisor holds the lock; 78 configuration error. "
@@ -88,6 +90,8 @@ def _run(config_path: Path | None, agents: str | None) -> int:
     logs.capture()
     try:
         anyio.run(run_daemon, config, logs, run_id, os.environ)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         logs.logger.critical("supervisor.crashed", message=f"unexpected internal error: {error!r}", exc_info=error)
         return INTERNAL

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -174,7 +174,7 @@ def test_answers_that_are_no_success_although_the_exit_code_is_0(answer: Any, ca
     [
         (1, b"", "exit status 1: it answered nothing"),
         (1, b"noise\n[openclaw] Reason: it broke\n[openclaw] Help: openclaw --help\n", "exit status 1: it broke"),
-        (1, b"\x1b[31mnoise\x1b[39m\nlast words\n\n", "exit status 1: it answered nothing; it wrote: last words"),
+        (1, b"noise\n\x1b[31mlast words\x1b[39m\n\n", "exit status 1: it answered nothing; it wrote: last words"),
         (143, b"", "exit status 143 (SIGTERM): it answered nothing"),
         (-9, b"", "ended by SIGKILL: it answered nothing"),
         (-250, b"", "ended by signal 250: it answered nothing"),
@@ -470,7 +470,8 @@ def test_next_look_waits_for_the_last_of_several_turns() -> None:
 
 def test_times_come_in_several_forms() -> None:
     iso = (NOW - timedelta(seconds=10)).isoformat()
-    for stamp in (iso, iso.replace("+00:00", "Z"), iso.replace("+00:00", ""), ago(10), ago(10) / 1000):
+    abroad = (NOW - timedelta(seconds=10)).astimezone(timezone(timedelta(hours=-5))).isoformat()
+    for stamp in (iso, abroad, iso.replace("+00:00", "Z"), iso.replace("+00:00", ""), ago(10), ago(10) / 1000):
         found = progress({"status": "running", "startedAt": stamp})
         assert "running for 10 s and was last active 10 s ago" in found.detail
     newest = progress({"status": "running", "createdAt": ago(90), "updatedAt": ago(70), "lastActivityAt": ago(20)})

@@ -223,6 +223,25 @@ TYPED = st.fixed_dictionaries(
 )
 
 
+def typed(config: Config) -> Config:
+    """The same settings, each converted to the type that its struct promises."""
+    return msgspec.convert(msgspec.to_builtins(config, enc_hook=str), Config, dec_hook=lambda kind, text: kind(text))
+
+
+def test_settings_have_the_types_that_the_structs_promise(load_text: Load) -> None:
+    config = load_text("""
+        supervisor.check_interval = 60
+        logging.file = "x"
+        restart = { backoff = { factor = 2, jitter = 1 }, cwd = "x", env = { A = "b" }, ok_exit_codes = [0] }
+        escalation.channels = [{ kind = "command", command = ["x"], timeout = 3 }, { kind = "openclaw" }]
+        agents = [{ name = "a", period = 60, heartbeat = [{ kind = "log" }, { kind = "touch", path = "x" }] }]
+    """).config
+    assert typed(config) == config
+    assert isinstance(config.supervisor.check_interval, float)
+    assert isinstance(config.agents[0].period, float)
+    assert isinstance(config.agents[0].restart.backoff.factor, float)
+
+
 def outcome(*args: Any, **kwargs: Any) -> tuple[Loaded | None, ConfigError]:
     try:
         return build(*args, **kwargs), ConfigError(())
@@ -241,8 +260,7 @@ def test_whatever_is_written_gives_settings_or_a_configuration_error(
         assert error.problems
         assert len(str(error).splitlines()) == len(error.problems)
     else:
-        plain = msgspec.to_builtins(loaded.config, enc_hook=str)
-        assert msgspec.convert(plain, Config, dec_hook=lambda kind, text: kind(text)) == loaded.config
+        assert typed(loaded.config) == loaded.config
 
 
 @given(st.sampled_from(sorted(KEYS)), st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))

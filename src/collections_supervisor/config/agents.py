@@ -130,13 +130,13 @@ def _labelled(key: str, setting: Setting, own: Settings) -> Setting:
 
 def _config(found: Settings) -> schema.AgentConfig:
     return schema.AgentConfig(
-        restart=restart_policy(found),
+        restart=_restart_policy(found),
         sources=found["heartbeat"].value,
         **{key: found[key].value for key in AGENT_KEYS if "." not in key and key not in {"dir", "heartbeat"}},
     )
 
 
-def restart_policy(found: Settings) -> schema.RestartPolicy:
+def _restart_policy(found: Settings) -> schema.RestartPolicy:
     """The struct of the settings that lie below `restart.`."""
     values: dict[str, Any] = {}
     backoff: dict[str, Any] = {}

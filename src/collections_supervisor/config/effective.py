@@ -7,7 +7,7 @@ import msgspec
 
 from collections_supervisor.config.agents import Agent
 from collections_supervisor.config.keys import AGENT_KEYS, KEYS
-from collections_supervisor.config.layers import DEFAULT, Setting, Settings
+from collections_supervisor.config.layers import Setting, Settings
 from collections_supervisor.config.not_yet import NOT_YET
 from collections_supervisor.config.problems import quoted
 from collections_supervisor.config.schema import Config
@@ -48,7 +48,7 @@ def effective(sections: Settings, agents: Iterable[Agent]) -> tuple[Effective, .
 
 
 def _origin(key: str, setting: Setting) -> str:
-    later = setting.origin == DEFAULT and key in NOT_YET and setting.value not in NOT_YET[key]
+    later = key in NOT_YET and setting.value not in NOT_YET[key]
     return LATER if later else setting.origin
 
 

@@ -72,7 +72,7 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise ValueError("is not a regular file")
         content = b""
-        while len(content) <= _LARGEST and (chunk := os.read(descriptor, _LARGEST + 1 - len(content))):
+        while chunk := os.read(descriptor, _LARGEST + 1 - len(content)):
             content += chunk
     finally:
         os.close(descriptor)

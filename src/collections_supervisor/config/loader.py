@@ -61,8 +61,7 @@ def build(
     file = Where(source=source_name(path))
     entries = from_table(document, {**KEYS, agents.KEY: None}, file, problems)
     written = entries.pop(agents.KEY, None)
-    layers = [entries, from_environment(environ, problems), from_flags(flags, problems)]
-    layers.insert(0, _systemd_state(environ, taken=any("supervisor.state_dir" in layer for layer in layers)))
+    layers = (_systemd_state(environ), entries, from_environment(environ, problems), from_flags(flags, problems))
     explicit: Settings = {}
     for layer in layers:
         # One after the other, so that a fault is told even where another layer hides it.
@@ -84,13 +83,11 @@ def _places(path: Path | None, environ: Mapping[str, str]) -> Places:
     return Places(base, home_directory(environ))
 
 
-def _systemd_state(environ: Mapping[str, str], *, taken: bool) -> dict[str, Entry]:
-    """systemd's StateDirectory= counts only where nobody chose: a service and a shell must end up with the same lock."""
-    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if taken or not folder:
-        return {}
+def _systemd_state(environ: Mapping[str, str]) -> dict[str, Entry]:
+    """systemd's StateDirectory= is the weakest layer: a service and a shell must end up with the same lock."""
     where = Where(source="environment STATE_DIRECTORY")
-    return {"supervisor.state_dir": Entry(folder, where.source, where)}
+    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return {"supervisor.state_dir": Entry(folder, where.source, where)} if folder else {}
 
 
 def _agents(written: Entry | None, flag: str | None, sections: Sections, file: Where) -> list[agents.Agent]:

@@ -85,7 +85,8 @@ def _template() -> "Template":
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True)
     environment.globals.update(
-        stamp=stamp,
+        # Markup, because a stamp in an attribute is for programs and not to be made readable.
+        stamp=lambda instant: Markup(stamp(instant)),  # noqa: S704 - digits
         ago=words.ago,
         clock=words.clock,
         condition=words.condition,

@@ -19,8 +19,16 @@ from collections_supervisor.system.files import make_private_folder
 SHORTEST_GAP = 1.0
 """Seconds between two writes, however fast things change."""
 
+SHARE = 0.1
+"""The part of the time that may go into writing the page: one of a thousand agents takes a third of a second to draw."""
+
 Write = Callable[[Path, bytes], Awaitable[None]]
 """Puts the bytes in the place of the file in one step; raises OSError."""
+
+
+def gap_after(took: float, interval: float) -> float:
+    """Seconds to wait after a write that took so many."""
+    return min(interval, max(SHORTEST_GAP, took / SHARE))
 
 
 class Reporter:
@@ -44,6 +52,7 @@ class Reporter:
         self._shown: Report | None = None
         self._published = anyio.Event()
         self._writing = anyio.Lock()
+        self._gap = 0.0
         self._closed = False
         self._works = False
         self._failures: set[tuple[str, int | None]] = set()
@@ -60,7 +69,7 @@ class Reporter:
             async with self._writing:
                 if not self._closed:
                     await self._put(report)
-            await anyio.sleep(min(SHORTEST_GAP, self._settings.interval))
+            await anyio.sleep(self._gap)
 
     async def close(self, final: Report, within: float = 2.0) -> None:
         """Write the last page, which nothing written before it can replace any more; give up after `within` seconds."""
@@ -74,7 +83,7 @@ class Reporter:
     async def _next(self) -> Report:
         """The newest report, as soon as the page must show it."""
         while True:
-            longest = math.inf if self._shown is None else max(0.0, self._settings.interval - SHORTEST_GAP)
+            longest = math.inf if self._shown is None else self._settings.interval - self._gap
             with anyio.move_on_after(longest):
                 while not self._must_show(self._newest):
                     await self._published.wait()
@@ -92,20 +101,26 @@ class Reporter:
 
     async def _put(self, report: Report) -> None:
         path = self._settings.path
+        self._gap = gap_after(0.0, self._settings.interval)
         # Set before the outcome is known: what cannot be written is not tried again before something changes or time passes.
         self._shown = report
         if path is None:
             return
         draw = partial(render, report, title=self._settings.title, interval=self._settings.interval, recipient=self._recipient)
         begun = self._clock.now().mono
+        fault: OSError | None = None
         # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
         page = await anyio.to_thread.run_sync(draw, abandon_on_cancel=True)
         try:
             await self._replace(path, page)
         except OSError as error:
-            self._tell_failure(error)
+            fault = error
+        took = self._clock.now().mono - begun
+        self._gap = gap_after(took, self._settings.interval)
+        if fault is None:
+            self._tell_success(len(page), took)
         else:
-            self._tell_success(len(page), self._clock.now().mono - begun)
+            self._tell_failure(fault)
 
     async def _replace(self, path: Path, page: bytes) -> None:
         try:

@@ -70,7 +70,6 @@ async def run_command(
             )
         except SpawnError as error:
             return CommandResult(spawn_error=error)
-        pipes.close_theirs()
         return await _attend(child, pipes, deadline, facilities)
 
 

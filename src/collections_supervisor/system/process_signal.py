@@ -4,12 +4,12 @@ import contextlib
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from collections_supervisor.system.process_table import Facilities, Process, start_time
+from collections_supervisor.system.process_table import Facilities, Process, is_alive, start_time
 
 
-def send(targets: Iterable[Process], table: Mapping[int, Process], numbers: Iterable[int], facilities: Facilities) -> None:
+def send(targets: Iterable[Process], table: Mapping[int, Process], numbers: Sequence[int], facilities: Facilities) -> None:
     """Send the signals, in this order, to each of `targets`: by its group where the group's leader is in `table`.
 
     What is gone or not ours to signal is passed over. Reads the kernel's list of processes: call it from a worker thread.
@@ -17,13 +17,12 @@ def send(targets: Iterable[Process], table: Mapping[int, Process], numbers: Iter
     groups: defaultdict[int, list[Process]] = defaultdict(list)
     for process in targets:
         groups[process.group].append(process)
-    for number in numbers:
-        for group, processes in groups.items():
-            _send_to_group(table.get(group), processes, number, facilities)
+    for group, processes in groups.items():
+        _send_to_group(table.get(group), processes, numbers, facilities)
 
 
 def open_pidfd(process: Process, facilities: Facilities) -> int | None:
-    """A pidfd of exactly this process; None where none can be had. Raises ProcessLookupError if the process is gone."""
+    """A pidfd of exactly this process; None where none can be had. Raises ProcessLookupError if the process has ended."""
     if not facilities.pidfd:
         return None
     try:
@@ -32,32 +31,40 @@ def open_pidfd(process: Process, facilities: Facilities) -> int | None:
         raise
     except OSError:  # out of descriptors, or forbidden by a container's system call filter
         return None
-    # Asked only now: until it was held, the number could still pass to another process.
-    if not _is_same(process, facilities):
+    try:
+        # Asked only now: until it was held, the number could still pass to another process.
+        alive = is_alive(process.pid, process.start_time, facilities)
+    except OSError:
+        os.close(pidfd)
+        return None
+    if not alive:
         os.close(pidfd)
         raise ProcessLookupError(process.pid)
     return pidfd
 
 
-def _send_to_group(leader: Process | None, processes: Iterable[Process], number: int, facilities: Facilities) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if leader is not None and _is_same(leader, facilities):
-            # The kernel signals a group in one piece: nobody in it forks his way out.
-            os.killpg(leader.pid, number)
-            return
+def _send_to_group(leader: Process | None, processes: Iterable[Process], numbers: Sequence[int], facilities: Facilities) -> None:
+    if leader is not None and _is_same(leader, facilities):
+        # The kernel signals a group in one piece: nobody in it forks his way out.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            for number in numbers:
+                os.killpg(leader.pid, number)
+        return
     for process in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            _send_to_one(process, number, facilities)
+            _send_to_one(process, numbers, facilities)
 
 
-def _send_to_one(process: Process, number: int, facilities: Facilities) -> None:
+def _send_to_one(process: Process, numbers: Sequence[int], facilities: Facilities) -> None:
     pidfd = open_pidfd(process, facilities)
     if pidfd is None:
         if _is_same(process, facilities):
-            os.kill(process.pid, number)
+            for number in numbers:
+                os.kill(process.pid, number)
         return
     try:
-        signal.pidfd_send_signal(pidfd, number)
+        for number in numbers:
+            signal.pidfd_send_signal(pidfd, number)
     finally:
         os.close(pidfd)
 
@@ -65,5 +72,5 @@ def _send_to_one(process: Process, number: int, facilities: Facilities) -> None:
 def _is_same(process: Process, facilities: Facilities) -> bool:
     try:
         return start_time(process.pid, facilities) == process.start_time
-    except OSError:  # no descriptor left to look with: better nobody than somebody else
+    except OSError:  # no descriptor left to ask with: better nobody than somebody else
         return False

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import subprocess  # noqa: TID251 - `ps` is the only source where there is no /proc, and it is called from worker threads only
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,13 @@ import msgspec
 MARKER_VARIABLE = "COLLECTIONS_SUPERVISOR_ACTION_ID"
 """The environment variable that every process of a tree inherits; its value is the tree's marker."""
 
-_MARKER = re.compile(rb"(?:\A|\0)" + MARKER_VARIABLE.encode() + rb"=([^\0]+)")
+_MARKER = b"\0" + MARKER_VARIABLE.encode() + b"="
 _MARKER_IN_PS = re.compile(rf"\s{MARKER_VARIABLE}=(\S+)")
+_STAT_LIMIT = 4096
 _ENVIRON_LIMIT = 8 << 20  # the kernel takes at most 6 MiB of arguments and environment together
+_UNREADABLE = b"\0"
+_EXEC_TIME = 0.01
+"""Seconds until a process that is just becoming another program shows an environment again; for an instant it has none."""
 _PS_TIMEOUT = 5.0
 
 
@@ -49,15 +54,18 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 def start_time(pid: int, facilities: Facilities = HERE) -> int | None:
     """When the kernel started this process, also of a zombie; None if there is no such process.
 
-    Costs one small read on Linux and a run of `ps` elsewhere: call it from a worker thread there. Raises OSError when the
-    machine cannot say, for want of a file descriptor.
+    Costs one small read on Linux and a run of `ps` elsewhere: call it from a worker thread there. Raises OSError when no file
+    descriptor is left to ask with.
     """
     found = _find(pid, facilities)
     return None if found is None else found.start_time
 
 
 def is_alive(pid: int, start_time: int, facilities: Facilities = HERE) -> bool:
-    """Whether exactly this process still runs; False for a zombie and for another process with the same number."""
+    """Whether exactly this process still runs; False for a zombie and for another process with the same number.
+
+    Costs and raises what `start_time` does.
+    """
     found = _find(pid, facilities)
     return found is not None and found.start_time == start_time and not found.exited
 
@@ -79,7 +87,11 @@ def read_markers(pids: Iterable[int], facilities: Facilities = HERE) -> dict[int
     if not facilities.procfs:
         wanted = set(pids)
         return {pid: marker for pid, marker in _markers_from_ps() if pid in wanted}
-    return {pid: marker for pid in pids if (marker := _marker_of(pid))}
+    environments = {pid: _read_environment(pid) for pid in pids}
+    if empty := [pid for pid, environment in environments.items() if environment == b""]:
+        time.sleep(_EXEC_TIME)
+        environments.update((pid, _read_environment(pid)) for pid in empty)
+    return {pid: marker for pid, environment in environments.items() if (marker := _marker_in(environment))}
 
 
 def _find(pid: int, facilities: Facilities) -> Process | None:
@@ -89,14 +101,15 @@ def _find(pid: int, facilities: Facilities) -> Process | None:
 
 
 def _from_procfs() -> Iterator[Process]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (process := _read_stat(int(entry.name))) is not None:
+    # For every process of the machine: a Path for each would cost more than reading it.
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit() and (process := _read_stat(int(name))) is not None:
             yield process
 
 
 def _read_stat(pid: int) -> Process | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        text = _read(f"/proc/{pid}/stat", _STAT_LIMIT)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The second member is the program's name in parentheses, which may itself hold spaces, parentheses and newlines.
@@ -113,14 +126,24 @@ def _read_stat(pid: int) -> Process | None:
     )
 
 
-def _marker_of(pid: int) -> str:
+def _read_environment(pid: int) -> bytes:
     try:
-        with Path(f"/proc/{pid}/environ").open("rb", buffering=0) as file:
-            environment = file.read(_ENVIRON_LIMIT) or b""
+        return _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT)
     except OSError:  # gone, or somebody else's
-        return ""
-    found = _MARKER.search(environment)
-    return os.fsdecode(found[1]) if found else ""
+        return _UNREADABLE
+
+
+def _marker_in(environment: bytes) -> str:
+    return os.fsdecode((b"\0" + environment).partition(_MARKER)[2].partition(b"\0")[0])
+
+
+def _read(path: str, limit: int) -> bytes:
+    """A file of /proc, which the kernel gives in one piece."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, limit)
+    finally:
+        os.close(file)
 
 
 def _from_ps(*selection: str) -> Iterator[Process]:
