@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor import __version__
@@ -20,7 +21,7 @@ from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.ports import MemoryStore, Ports, Runner
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.config.schema import AgentConfig, Config, OpenClawChannel, WebhookChannel
-from collections_supervisor.coordination.coordinator import Coordinator, Fleet, cycle_of
+from collections_supervisor.coordination.coordinator import Coordinator, Fleet
 from collections_supervisor.escalation.channels import open_channels
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.escalation.outbox import MemoryOutbox
@@ -88,7 +89,7 @@ class Daemon:
             Fleet(
                 names=tuple(agent.name for agent in config.agents),
                 repeat_after=config.escalation.repeat_after,
-                cycle=cycle_of(config.supervisor.check_interval),
+                cycle=config.cycle,
                 run_id=run_id,
                 version=__version__,
             ),
@@ -192,6 +193,7 @@ class Daemon:
         )
 
     def _make_agent(self, policy: AgentConfig) -> AgentActor:
+        policy = msgspec.structs.replace(policy, cycle=self._config.cycle)
         return AgentActor(policy, self._ports, HeartbeatReader(policy), self._make_runner(policy), self._coordinator.tell)
 
     def _make_runner(self, policy: AgentConfig) -> Runner:

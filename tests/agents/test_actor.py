@@ -511,6 +511,25 @@ async def test_a_process_of_ours_is_started_at_once_and_again_when_it_ends(fleet
     assert fleet.ports.slots.borrowed_tokens == 0
 
 
+async def test_the_trouble_of_short_lives_is_over_when_one_has_lived(fleet: Fleet) -> None:
+    outside = Outside([*[Script(duration=0.0, lives=2.0)] * 4, Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(timeout=60.0), outside)):
+        await anyio.sleep(16.0)
+        assert len(outside.starts) == 5
+        assert fleet.last().status == "escalated"
+        await anyio.sleep(15.0)
+        assert fleet.last().status == "healthy"
+        await anyio.sleep(120.0)
+        assert fleet.told[-1].trouble is None
+
+
+async def test_a_process_of_ours_that_cannot_be_started_is_not_tried_all_the_time(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=0.01, outcome=FAILED)])
+    await fleet.watch(10.0, (owned(), outside))
+    assert len(outside.starts) <= 6
+    assert fleet.last().status == "escalated"
+
+
 async def test_processes_of_ours_need_no_slot(fleet: Fleet) -> None:
     slow = Outside([Script(duration=1000.0)], beats=[0.0])
     outside = Outside([Script(duration=0.0, lives=HOUR + 10)])

@@ -123,7 +123,7 @@ async def test_what_is_settled_is_answered_again_but_not_sent_again(stage: Any, 
     stage.deaf = True
     async with stage.running(channel) as notifier:
         notifier.publish((make_notice(),))
-        await anyio.sleep(60)
+        await anyio.sleep(2)
         stage.deaf = False
         notifier.publish((make_notice(),))
         await anyio.sleep(60)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.system.log_console import ConsoleView, printable
@@ -72,6 +72,7 @@ def test_what_could_drive_a_terminal_is_escaped(text: str, expected: str) -> Non
 texts = st.text(st.characters())
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a shared machine may be slow
 @given(event=texts, message=texts, name=texts, value=texts | st.lists(texts) | st.dictionaries(texts, texts))
 def test_every_line_is_one_line_of_printable_text(event: str, message: str, name: str, value: object) -> None:
     text = shown({"event": event, "message": message, name: value, "error": {"type": event, "message": message}})

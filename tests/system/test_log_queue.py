@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.messages import Level
@@ -262,7 +262,7 @@ def test_threads_may_log_at_once_and_each_keeps_its_order() -> None:
     assert lines.counts.events["info"] == 1200
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a shared machine may be slow
 @given(
     steps=st.lists(st.sampled_from(["offer", "must", "take", "lose"]), max_size=40),
     max_lines=st.integers(1, 6),

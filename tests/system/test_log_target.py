@@ -124,6 +124,20 @@ def test_a_pipe_that_nobody_reads_is_refused_at_once(tmp_path: Path, watch: Watc
     assert caught.value.errno == errno.ENXIO
 
 
+def test_a_file_that_failed_is_opened_again_and_the_line_begun_again(path: Path, watch: Watch) -> None:
+    target = FileTarget(path, monotonic=watch)
+    target.refresh()
+    target.write(b"half a li")
+    with Path("/dev/null").open("rb") as unwritable:
+        os.dup2(unwritable.fileno(), target._descriptor, inheritable=False)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        target.write(b"ne\n")
+    assert target.refresh()
+    target.write(b"whole line\n")
+    target.close()
+    assert path.read_bytes() == b"half a li\nwhole line\n"
+
+
 def test_a_file_is_never_dead(path: Path, watch: Watch) -> None:
     target = FileTarget(path, monotonic=watch)
     assert not any(target.is_dead(OSError(code, "")) for code in (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EPIPE))

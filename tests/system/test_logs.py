@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         opened(config=LoggingConfig(file=tmp_path))
 
 
-def test_a_file_on_a_full_disk_does_not_keep_the_program_from_starting() -> None:
+def test_a_log_on_a_full_disk_can_be_closed() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     log = opened(config=LoggingConfig(file=Path("/dev/full")))
@@ -260,3 +260,25 @@ assert log.close(20)
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, 22))
     assert lines[-1]["event"] == "log.sink_failed"
+
+
+def test_a_disk_that_is_full_at_the_start_does_not_keep_the_program_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "supervisor.log"
+    path.write_bytes(b"x" * 1000)
+    process = run(
+        """
+path = Path(sys.argv[1])
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+log = open_log(LoggingConfig(file=path), run_id="r", fallback=None)
+log.logger.info("e")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+assert log.close(20)
+""",
+        str(path),
+    )
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert err == b""
+    torn, *lines = path.read_bytes().splitlines()
+    assert torn == b"x" * 1000
+    assert json.loads(lines[0])["event"] == "e"

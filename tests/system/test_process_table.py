@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,21 @@ def test_markers(facilities: Facilities, run: Run) -> None:
     pids = [marked.pid, empty.pid, similar.pid, os.getpid(), NO_SUCH_PID]
     assert read_markers(pids, facilities) == {marked.pid: "action-1"}
     assert read_markers([os.getpid()], facilities) == {}
+
+
+@pytest.mark.skipif(not HERE.procfs, reason="only /proc shows it so")
+def test_a_marker_is_seen_while_its_process_becomes_another_program(run: Run, tmp_path: Path) -> None:
+    """Which this one does all the time; then it has no environment for an instant."""
+    program = tmp_path / "again"
+    program.write_text('#!/bin/sh\nexec "$0"\n')
+    program.chmod(0o700)
+    child = run(str(program), **{MARKER_VARIABLE: "action-1"})
+    environment = Path(f"/proc/{child.pid}/environ")
+    looks = empty = 0
+    while empty < 30:
+        looks += 1
+        empty += not environment.read_bytes()
+    assert sum(not read_markers([child.pid]) for _ in range(looks)) < 15
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets a name of its own through /proc")

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 
 import anyio
 import pytest
@@ -279,6 +280,15 @@ async def test_a_child_born_of_the_signal_is_found(plant: Plant) -> None:
     child, _ = await plant("trap 'setsid sleep 1000 & exit 0' TERM; echo $$; while :; do sleep 0.01; done", pids=1)
     assert await end(child, grace=1) == ()
     assert child.marker not in read_markers(read_table()).values()
+
+
+async def test_a_child_born_of_the_signal_is_asked_too(plant: Plant, tmp_path: Path) -> None:
+    heir = tmp_path / "heir"
+    heir.write_text(f"trap 'echo > {tmp_path}/asked; exit' TERM; echo > {tmp_path}/ready; while :; do sleep 0.01; done")
+    wait = f"while ! test -e {tmp_path}/ready; do sleep 0.01; done"
+    child, _ = await plant(f"trap 'sh {heir} & {wait}; exit 0' TERM; echo $$; while :; do sleep 0.01; done", pids=1)
+    assert await end(child, grace=20) == ()
+    assert (tmp_path / "asked").exists()
 
 
 async def test_many_trees_under_one_deadline(plant: Plant, facilities: Facilities) -> None:

@@ -5,7 +5,7 @@ import math
 from collections_supervisor.agents import attempts, outcomes
 from collections_supervisor.agents.backoff import DAY, recent
 from collections_supervisor.agents.signs import count_misses, observe, vanished_for
-from collections_supervisor.agents.silence import CYCLE, next_deadline
+from collections_supervisor.agents.silence import next_deadline
 from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
@@ -17,7 +17,7 @@ from collections_supervisor.agents.state import (
     Resumed,
     SlotGranted,
 )
-from collections_supervisor.agents.trouble import diagnose, quiet, recover
+from collections_supervisor.agents.trouble import UNREADABLE_CYCLES, diagnose, quiet, recover
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.agents.view import status
 from collections_supervisor.config.schema import AgentConfig
@@ -79,6 +79,8 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
         instants.append(state.recovered_at + quiet(policy))
     if state.vanished_at is not None:
         instants.append(state.vanished_at + vanished_for(policy))
+    if state.unreadable_at is not None:
+        instants.append(state.unreadable_at + UNREADABLE_CYCLES * policy.cycle)
     if state.starts:
         instants.append(state.starts[0] + DAY)
     return min((at for at in instants if at is not None and at > now.mono), default=math.inf)
@@ -87,7 +89,7 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
 def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
     quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
-    return now.mono + min(1.0 if quick else CYCLE, policy.timeout / 4)
+    return now.mono + min(1.0 if quick else policy.cycle, policy.timeout / 4)
 
 
 def first_state(now: Now) -> AgentState:

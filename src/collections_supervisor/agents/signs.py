@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from collections_supervisor.agents.silence import CYCLE, deadlines_passed, recorded_lines, stale_lines
+from collections_supervisor.agents.silence import deadlines_passed, recorded_lines, stale_lines
 from collections_supervisor.agents.state import AgentState, RecordMiss
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
@@ -50,6 +50,10 @@ def _note_source(turn: Turn, reading: Reading) -> None:
             f"the heartbeat of {turn.policy.name} cannot be read, so it is not judged: {reading.error}",
             reason=reading.error,
         )
+    if reading.status != "unreadable":
+        turn.set(unreadable_at=None)
+    elif before != "unreadable":
+        turn.set(unreadable_at=turn.now.mono)
     vanished = turn.state.vanished_at
     if reading.status != "missing":
         vanished = None
@@ -87,7 +91,7 @@ def is_judged(policy: AgentConfig, state: AgentState, now: float) -> bool:
 
 def vanished_for(policy: AgentConfig) -> float:
     """Seconds that a vanished file may take to come back: a rotation is no death."""
-    return min(CYCLE, policy.timeout)
+    return min(policy.cycle, policy.timeout)
 
 
 def count_misses(turn: Turn) -> None:

@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.config.schema import AgentConfig
 
-CYCLE = 60.0
-"""Seconds within which every agent is looked at again."""
-
 BUSY_STRETCH = 4
 """An agent that says it is busy may move its deadline to at most this many timeouts after the beat."""
 

@@ -62,6 +62,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     future: Beat | None = None
     source: Literal["ok", "missing", "unreadable"] = "ok"
     source_error: str = ""
+    unreadable_at: float | None = None
     vanished_at: float | None = None
     trailing: tuple[StaleLine, ...] = ()
     recorded: int = 0

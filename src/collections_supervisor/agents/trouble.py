@@ -13,6 +13,9 @@ from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import Trouble
 from collections_supervisor.system.clock import stamp
 
+UNREADABLE_CYCLES = 2
+"""Cycles that a heartbeat may be unreadable before a human is told; it is never a reason for a restart."""
+
 STEADY = 600.0
 """Attempts in a row are forgiven after fresh beats over this many seconds (or two periods, if that is longer)."""
 
@@ -39,6 +42,8 @@ def _found(turn: Turn) -> tuple[datetime, str] | None:
     if state.beat is not None and ails(state.beat):
         words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}
         findings.append((state.beat.stamp, words[state.beat.status] + says(state.beat)))
+    if state.unreadable_at is not None and turn.now.mono >= state.unreadable_at + UNREADABLE_CYCLES * policy.cycle:
+        findings.append((turn.wall(state.unreadable_at), f"its heartbeat cannot be read: {state.source_error}"))
     if state.short_lives >= policy.miss_threshold:
         findings.append((turn.now.wall, f"it ended {state.short_lives} times in a row right after its start"))
     if state.hold is not None:

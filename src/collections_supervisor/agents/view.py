@@ -13,7 +13,7 @@ from collections_supervisor.system.clock import span, stamp
 def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
     """What the agent is called, by precedence: the word that a person must react to wins."""
     down = is_owned(policy) and state.child is None and not state.ended
-    if state.hold is not None or (state.trouble is not None and state.recovered_at is None):
+    if state.hold is not None or (state.trouble is not None and state.recovered_at is None and not _merely_unreadable(state)):
         return "escalated"
     if state.attempt is not None and (state.missed or down):
         return "restarting"
@@ -24,6 +24,11 @@ def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
     if policy.period is not None and state.beat_at is not None and now >= state.beat_at + policy.period:
         return "late"
     return "healthy"
+
+
+def _merely_unreadable(state: AgentState) -> bool:
+    """Whether all that is wrong is that it cannot be judged: a human is told, but nothing is known to be dead."""
+    return state.source == "unreadable" and not state.missed
 
 
 def detail(policy: AgentConfig, state: AgentState, now: Now) -> str:

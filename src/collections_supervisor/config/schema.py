@@ -82,6 +82,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     """Where its signs of life are; empty only for an owned process that is judged by being alive."""
     restart: RestartPolicy = RestartPolicy()
+    cycle: float = 60.0
+    """Seconds within which it is looked at again, whatever else happens; not a key of its own, see `Config.cycle`."""
 
 
 class OpenClawChannel(msgspec.Struct, frozen=True, kw_only=True, tag="openclaw", tag_field="kind"):
@@ -196,3 +198,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[AgentConfig, ...]
     max_concurrent: int = 1
     """Automatic restart actions at one time, over all agents."""
+
+    @property
+    def cycle(self) -> float:
+        """Seconds within which every agent is judged and the report published anew."""
+        return min(60.0, self.supervisor.check_interval)

@@ -28,8 +28,6 @@ Message = AgentChanged | ActorCrashed | NoticeAttempted | NoticeDelivered | Noti
 INBOX = 4096
 """Messages under way at one time; more agents than this take turns."""
 
-CYCLE = 60.0
-
 GATHER = 0.05
 """Seconds that the first message waits for others, so that many changes at one instant are judged and shown once."""
 
@@ -251,8 +249,3 @@ class Coordinator:
             version=self._fleet.version,
             stopped=stopped,
         )
-
-
-def cycle_of(check_interval: float) -> float:
-    """Seconds within which every agent is judged and the report published anew."""
-    return min(CYCLE, check_interval)

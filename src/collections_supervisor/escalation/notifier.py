@@ -89,7 +89,6 @@ class Notifier:
 
     async def run(self) -> None:
         """Deliver until cancelled. May be run again after a crash, and goes on where it was."""
-        self._jobs.clear()
         try:
             async with anyio.create_task_group() as tasks:
                 while True:

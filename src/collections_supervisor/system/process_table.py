@@ -23,8 +23,9 @@ _MARKER_IN_PS = re.compile(rf"\s{MARKER_VARIABLE}=(\S+)")
 _STAT_LIMIT = 4096
 _ENVIRON_LIMIT = 8 << 20  # the kernel takes at most 6 MiB of arguments and environment together
 _UNREADABLE = b"\0"
-_EXEC_TIME = 0.01
-"""Seconds until a process that is just becoming another program shows an environment again; for an instant it has none."""
+_EXEC_TIME = 0.005
+_EXEC_LOOKS = 2
+"""A process that is just becoming another program has no environment for an instant: look again, so often, after so long."""
 _PS_TIMEOUT = 5.0
 
 
@@ -88,9 +89,10 @@ def read_markers(pids: Iterable[int], facilities: Facilities = HERE) -> dict[int
         wanted = set(pids)
         return {pid: marker for pid, marker in _markers_from_ps() if pid in wanted}
     environments = {pid: _read_environment(pid) for pid in pids}
-    if empty := [pid for pid, environment in environments.items() if environment == b""]:
-        time.sleep(_EXEC_TIME)
-        environments.update((pid, _read_environment(pid)) for pid in empty)
+    for _ in range(_EXEC_LOOKS):
+        if empty := [pid for pid, environment in environments.items() if environment == b""]:
+            time.sleep(_EXEC_TIME)
+            environments.update((pid, _read_environment(pid)) for pid in empty)
     return {pid: marker for pid, environment in environments.items() if (marker := _marker_in(environment))}
 
 

@@ -1,0 +1,273 @@
+"""The page, as a browser would take it apart."""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collections_supervisor.messages import AgentError, AgentReport, Held, IncidentReport, Report
+from collections_supervisor.reporting.dashboard import render
+from collections_supervisor.reporting.report_json import encode_report
+
+MakeReport = Callable[..., Report]
+MakeAgent = Callable[..., AgentReport]
+MakeIncident = Callable[..., IncidentReport]
+
+HOSTILE = "<script>alert(1)</script>\"'><b onmouseover=x>&amp;</style>--><!--\u202egnp.exe\n\nnew line\u2028"
+VOID = {"meta", "link", "br"}
+SELF_CLOSED = {"circle", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """What is on a page: its elements, what they say, its scripts."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.said: list[tuple[str, str]] = []
+        self.raw = data.decode()
+        self.feed(self.raw)
+        self.close()
+        assert self.open == [], "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID | SELF_CLOSED:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said.append((self.open[-1] if self.open else "", data))
+
+    def text(self, *within: str) -> str:
+        """Everything a reader sees, or what stands right inside these elements."""
+        wanted = [data for tag, data in self.said if (tag in within if within else tag not in ("script", "style"))]
+        return " ".join("".join(f" {data}" for data in wanted).split())
+
+    def tags(self, name: str) -> list[dict[str, str | None]]:
+        return [attrs for tag, attrs in self.elements if tag == name]
+
+
+def page(report: Report, *, title: str = "Collections", interval: float = 60, recipient: str = "caine") -> Page:
+    return Page(render(report, title=title, interval=interval, recipient=recipient))
+
+
+def data_of(page: Page) -> str:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.raw, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_a_healthy_fleet(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    shown = page(make_report(make_agent(), make_agent("collections-emailer")))
+    assert shown.raw.startswith("<!DOCTYPE html>\n")
+    assert shown.raw.endswith("</html>")
+    assert shown.text("title") == "✔ All 2 agents are healthy · Collections"
+    assert shown.text("h1") == "All 2 agents are healthy"
+    assert "As of 2026-11-22 11:01:44 UTC , out of date after 11:03:44 UTC" in shown.text()
+    assert "2 healthy" in shown.text()
+    assert shown.tags("html")[0]["data-stale-at"] == "2026-11-22T11:03:44.250000Z"
+    assert [meta["content"] for meta in shown.tags("meta") if meta.get("http-equiv") == "refresh"] == ["30"]
+    (banner,) = [div for div in shown.tags("div") if div.get("id") == "stale"]
+    assert "hidden" in banner
+
+
+def test_the_data_is_the_report(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    report = make_report(make_agent(HOSTILE))
+    data = data_of(page(report))
+    assert json.loads(data) == json.loads(encode_report(report))
+    assert not set("<>&\u2028\u2029") & set(data)
+
+
+def test_an_agent_in_trouble(make_report: MakeReport, make_agent: MakeAgent, make_incident: MakeIncident, now: datetime) -> None:
+    errors = tuple(
+        AgentError(timestamp=now - timedelta(minutes=minutes), reason=f"fault {minutes}") for minutes in range(7, 0, -1)
+    )
+    troubled = make_agent(
+        status="escalated",
+        detail="no heartbeat",
+        missed=3,
+        last_heartbeat=now - timedelta(hours=3),
+        next_deadline=None,
+        restarts=7,
+        restarts_24h=2,
+        budget_left_24h=10,
+        errors=errors,
+        held=Held(reason="budget used up", until=now + timedelta(minutes=40)),
+        next_attempt_at=now + timedelta(seconds=45),
+        last_exit="exit 1",
+    )
+    told = make_incident(attempts=4, error="gateway down", next_at=now + timedelta(seconds=90))
+    shown = page(make_report(make_agent("other"), troubled, verdict="degraded", incidents=(told,)))
+    assert shown.text("h1") == "payment-watcher is escalated (1 of 2 agents)"
+    for words in (
+        "no heartbeat for 3 h",
+        "could not tell caine: gateway down (4 tries, next at 11:03:14 UTC, in 1 min 30 s)",
+        "08:01:44 3 h 00 min ago",
+        "Held: budget used up , until 11:41:44 (in 40 min)",
+        "Last exit: exit 1",
+        "7 2 in 24 h, 10 left",
+        "11:02:29 in 45 s",
+        "What to do:",
+    ):
+        assert words in shown.text()
+    assert re.findall(r"fault \d", shown.text()) == ["fault 1", "fault 2", "fault 3", "fault 4", "fault 5"]
+    assert shown.text().index("escalated", 200) < shown.text().index("healthy", 300), "who needs a person stands on top"
+
+
+def test_what_is_unknown_is_a_dash(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    unknown = make_agent(status="unknown", last_heartbeat=None, next_deadline=None, budget_left_24h=None)
+    shown = page(make_report(unknown, verdict="unknown"))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", shown.raw, re.DOTALL)
+    plain = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
+    assert plain == ["unknown", "–", "–", "–", "0", "0 0 in 24 h, – left", "–"]
+    assert "None" not in shown.text().replace("None.", "")
+
+
+def test_no_agents_is_never_healthy(make_report: MakeReport) -> None:
+    shown = page(make_report())
+    assert shown.text("h1") == "No agents are watched"
+    assert shown.text("title").startswith("? ")
+    assert "healthy" not in shown.text()
+
+
+def test_the_last_page_says_stopped(make_report: MakeReport, make_agent: MakeAgent, now: datetime) -> None:
+    shown = page(make_report(make_agent(), stopped_at=now))
+    assert shown.text("h1") == "Stopped at 11:01:44 UTC: nothing is being watched"
+    assert "Last known: payment-watcher is healthy" in shown.text()
+    assert "out of date" not in shown.raw
+    assert "refresh" not in {meta.get("http-equiv") for meta in shown.tags("meta")}
+    assert [script.get("type") for script in shown.tags("script")] == ["application/json"]
+    assert shown.tags("html")[0] == {"lang": "en", "class": "past"}
+
+
+def test_hostile_text_is_only_text(
+    make_report: MakeReport, make_agent: MakeAgent, make_incident: MakeIncident, now: datetime
+) -> None:
+    hostile = make_agent(
+        HOSTILE,
+        "escalated",
+        detail=HOSTILE,
+        errors=(AgentError(timestamp=now, reason="y" * 10_000),),
+        held=Held(reason=HOSTILE),
+        last_exit=HOSTILE,
+    )
+    incident = make_incident(agent=HOSTILE, reason=HOSTILE, attempts=1, error=HOSTILE, next_at=None)
+    report = make_report(hostile, verdict="degraded", incidents=(incident,), run_id=HOSTILE, version=HOSTILE)
+    shown, harmless = page(report, title=HOSTILE, recipient=HOSTILE), page(make_report(make_agent(), verdict="degraded"))
+    assert_nothing_runs(shown)
+    assert {tag for tag, _ in shown.elements} - {tag for tag, _ in harmless.elements} <= {
+        "article",
+        "h3",
+        "dl",
+        "dt",
+        "dd",
+        "code",
+        "ul",
+        "li",
+    }
+    assert "<script>alert(1)</script>\"'><b onmouseover=x>&amp;" in shown.text()
+    assert "\u202e" not in shown.text() + shown.text("title")
+    assert "y" * 299 + "…" in shown.text()
+    assert "y" * 300 not in shown.text()
+
+
+@settings(max_examples=25)
+@given(st.text(max_size=400))
+def test_no_text_breaks_the_page(text: str) -> None:
+    report, agent, incident = samples()
+    broken = report(
+        agent(text, "escalated", detail=text, held=Held(reason=text)), incidents=(incident(agent=text, reason=text, error=text),)
+    )
+    shown = page(broken, title=text, recipient=text)
+    assert_nothing_runs(shown)
+    assert json.loads(data_of(shown)) == json.loads(encode_report(broken))
+
+
+def samples() -> tuple[MakeReport, MakeAgent, MakeIncident]:
+    """The makers of the fixtures, for a property: one fixture would serve all its examples."""
+    from datetime import UTC
+
+    at = datetime(2026, 11, 22, 11, tzinfo=UTC)
+    unknown = {"last_heartbeat": None, "next_deadline": None, "incident": None, "last_exit": None, "next_attempt_at": None}
+    counts = {"missed": 2, "restarts": 0, "restarts_24h": 0, "budget_left_24h": None, "errors": (), "paused": False}
+
+    def agent(name: str, status: str, **changes: object) -> AgentReport:
+        return AgentReport(**{"name": name, "status": status, **unknown, **counts, **changes})  # type: ignore[arg-type]
+
+    def incident(**changes: object) -> IncidentReport:
+        fields = {"id": "1", "kind": "agent", "opened_at": at, "missed": 2, "acknowledged_until": None, "delivered": False}
+        return IncidentReport(**{**fields, "attempts": 1, "next_at": None, **changes})  # type: ignore[arg-type]
+
+    def report(*agents: AgentReport, incidents: tuple[IncidentReport, ...]) -> Report:
+        return Report(schema=1, generated_at=at, run_id="r", version="v", verdict="degraded", agents=agents, incidents=incidents)
+
+    return report, agent, incident
+
+
+def assert_nothing_runs(page: Page) -> None:
+    """Only our own script, no handlers, no addresses but our own icon and shapes."""
+    assert [script.get("type") for script in page.tags("script")] == ["application/json", None]
+    for tag, attrs in page.elements:
+        assert not [name for name in attrs if name.startswith("on") or name in ("src", "style", "action", "srcset")]
+        href = attrs.get("href")
+        assert href is None or (tag, href[:7]) == ("use", "#shape-") or (tag, href[:10]) == ("link", "data:image")
+
+
+def test_the_policy_names_exactly_our_own_script_and_style(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    shown = page(make_report(make_agent()))
+    (policy,) = [meta["content"] for meta in shown.tags("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    script = re.search(r"<script>(.*?)</script>", shown.raw, re.DOTALL)
+    style = re.search(r"<style>(.*?)</style>", shown.raw, re.DOTALL)
+    assert script is not None
+    assert style is not None
+    for kind, text in (("script-src", script[1]), ("style-src", style[1])):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+
+
+def test_every_state_has_a_shape_of_its_own_and_a_word(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    statuses = ["healthy", "late", "unhealthy", "restarting", "escalated", "paused", "unknown"]
+    shown = page(make_report(*(make_agent(status, status) for status in statuses), verdict="degraded"))
+    drawn = dict(re.findall(r'<symbol id="shape-(\w+)"[^>]*>(.*?)</symbol>', shown.raw))
+    assert len({drawn[status] for status in statuses}) == len(statuses)
+    for status in statuses:
+        assert f'#shape-{status}"></use></svg>{status}</span>' in shown.raw
+
+
+def test_tables_say_what_their_headings_belong_to(make_report: MakeReport, make_agent: MakeAgent, now: datetime) -> None:
+    shown = page(make_report(make_agent(errors=(AgentError(timestamp=now, reason="x"),))))
+    assert {heading.get("scope") for heading in shown.tags("th")} == {"col", "row", "rowgroup"}
+
+
+def test_the_same_report_gives_the_same_page(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    report = make_report(make_agent())
+    assert page(report).raw == page(report).raw
+
+
+def test_a_thousand_agents_fit(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    page = render(make_report(*(make_agent(f"agent-{number}") for number in range(1000))), title="x", interval=60)
+    assert b"<h1>All 1000 agents are healthy</h1>" in page
+    assert page.count(b"<tr>") == 1001
+    assert len(page) < 2_500_000
+
+
+def test_importing_the_room_does_not_load_the_template_engine() -> None:
+    code = "import sys; import collections_supervisor.reporting.reporter; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

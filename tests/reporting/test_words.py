@@ -1,0 +1,128 @@
+"""What the page says in words."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collections_supervisor.messages import AgentReport, IncidentReport, Report
+from collections_supervisor.reporting import words
+
+MakeReport = Callable[..., Report]
+MakeAgent = Callable[..., AgentReport]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "agents", "headline", "tone"),
+    [
+        ("healthy", [("a", "healthy")], "a is healthy", "good"),
+        ("healthy", [("a", "healthy"), ("b", "healthy")], "All 2 agents are healthy", "good"),
+        ("healthy", [("a", "healthy"), ("b", "late"), ("c", "paused")], "No trouble: 1 late, 1 paused, 1 healthy", "good"),
+        ("healthy", [], "No agents are watched", "idle"),
+        ("unknown", [], "No agents are watched", "idle"),
+        ("unknown", [("a", "unknown")], "The state of a is unknown", "idle"),
+        ("unknown", [("a", "unknown"), ("b", "unknown"), ("c", "late")], "2 unknown of 3 agents", "idle"),
+        ("unknown", [("a", "healthy")], "Cannot tell how things are", "idle"),
+        ("degraded", [("a", "healthy"), ("b", "restarting")], "b is restarting (1 of 2 agents)", "bad"),
+        ("degraded", [("a", "escalated"), ("b", "unhealthy")], "1 escalated, 1 unhealthy of 2 agents", "alarm"),
+        ("degraded", [("a", "healthy")], "Degraded: see the open incidents", "bad"),
+        ("degraded", [("<b>\u202e\n", "escalated")], "<b>\N{REPLACEMENT CHARACTER} is escalated", "alarm"),
+    ],
+)
+def test_the_state_of_everything_in_one_sentence(
+    make_report: MakeReport, make_agent: MakeAgent, verdict: str, agents: list[tuple[str, str]], headline: str, tone: str
+) -> None:
+    report = make_report(*(make_agent(name, status) for name, status in agents), verdict=verdict)
+    assert (words.headline(report), words.verdict_tone(report)) == (headline, tone)
+
+
+def test_a_stop_outweighs_everything(make_report: MakeReport, make_agent: MakeAgent, now: datetime) -> None:
+    report = make_report(make_agent(), stopped_at=now)
+    assert words.headline(report) == "Stopped at 11:01:44 UTC: nothing is being watched"
+    assert words.verdict_tone(report) == "stopped"
+    assert words.condition(report) == "payment-watcher is healthy"
+
+
+def test_the_worst_come_first_and_the_others_stay_in_order(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    statuses = ["healthy", "late", "healthy", "escalated", "unknown", "escalated"]
+    report = make_report(*(make_agent(str(number), status) for number, status in enumerate(statuses)))
+    assert [agent.name for agent in words.worst_first(report)] == ["3", "5", "4", "1", "0", "2"]
+    assert words.counts(report) == [("escalated", 2), ("unknown", 1), ("late", 1), ("healthy", 2)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"delivered": True, "attempts": 1}, "caine was told"),
+        ({"delivered": True, "attempts": 3}, "caine was told, after 3 tries"),
+        ({}, "caine is not told yet (about to be sent)"),
+        (
+            {"attempts": 1, "error": "openclaw: down.", "next_in": 200},
+            "could not tell caine: openclaw: down (1 try, next at 11:05:04 UTC, in 3 min 20 s)",
+        ),
+        ({"attempts": 7, "error": "missing"}, "could not tell caine: missing (7 tries, no further try is planned)"),
+        ({"attempts": 7}, "could not tell caine: no reason known (7 tries, no further try is planned)"),
+        (
+            {"attempts": 2, "error": "down", "next_in": 9, "stopped": True},
+            "could not tell caine: down (2 tries, stopped before the next)",
+        ),
+    ],
+)
+def test_whether_a_human_knows(
+    make_report: MakeReport,
+    make_incident: Callable[..., IncidentReport],
+    now: datetime,
+    changes: dict[str, object],
+    said: str,
+) -> None:
+    next_in, stopped = changes.pop("next_in", None), changes.pop("stopped", False)
+    next_at = now + timedelta(seconds=next_in) if isinstance(next_in, int) else None
+    report = make_report(stopped_at=now if stopped else None)
+    assert words.told(make_incident(next_at=next_at, **changes), "caine", report) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "now"), (0.4, "now"), (30, "30 s ago"), (-30, "in 30 s"), (7500, "2 h 05 min ago")]
+)
+def test_how_far_away_an_instant_is(now: datetime, seconds: float, said: str) -> None:
+    assert words.ago(now - timedelta(seconds=seconds), now) == said
+
+
+def test_another_day_is_said(now: datetime) -> None:
+    assert words.clock(now - timedelta(hours=1), now) == "10:01:44"
+    assert words.clock(now - timedelta(hours=12), now) == "2026-11-21 23:01:44"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        (" a\r\n\tb\x00\x1b[31m\x85c ", "a b [31m c"),
+        ("a\u202eb\u2066c\u200f", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}"),
+        ("\udcff", "\N{REPLACEMENT CHARACTER}"),
+        ("since 2026-11-22T08:01:12.000000Z, 3 missed", "since 2026-11-22 08:01:12 UTC, 3 missed"),
+        ("שלום مرحبا 日本", "שלום مرحبا 日本"),
+        ("x" * 301, "x" * 299 + "…"),
+        ("\n" * 5000, "…"),
+    ],
+)
+def test_text_from_outside_is_one_harmless_line(text: str, shown: str) -> None:
+    assert words.clean(text) == shown
+
+
+@given(st.text(max_size=2000))
+def test_no_text_is_too_strange(text: str) -> None:
+    shown = words.clean(text)
+    assert len(shown) <= 300
+    assert len(shown.splitlines()) <= 1
+    shown.encode()  # does not raise
+
+
+@pytest.mark.parametrize(
+    ("interval", "refresh", "stale"), [(60, 30, 120), (0.5, 5, 15.5), (10, 5, 25), (3600, 1800, 7200), (61, 31, 122)]
+)
+def test_a_page_that_is_renewed_in_time_is_never_out_of_date(interval: float, refresh: int, stale: float) -> None:
+    assert (words.refresh_after(interval), words.stale_after(interval)) == (refresh, stale)
+    assert interval + refresh < stale
