@@ -76,6 +76,7 @@ def _run(config_path: Path | None, agents: str | None) -> int:
 
     config = _load(config_path, agents).config
     state_dir = config.supervisor.state_dir
+    _occupy_standard_streams()
     try:
         lock = prepare_state(state_dir)
     except LockHeldError as error:
@@ -99,6 +100,16 @@ def _run(config_path: Path | None, agents: str | None) -> int:
         logs.close(1.0)
         lock.close()
     return OK
+
+
+def _occupy_standard_streams() -> None:
+    """Open those that are closed, lest a file of ours take the number of one: the log would be written into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Not for writing: the log is to learn that nobody reads it, and to go on in its fallback.
+            os.open(os.devnull, os.O_RDONLY)
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------

@@ -57,9 +57,7 @@ class Entry(msgspec.Struct, kw_only=True):
     @property
     def next_at(self) -> datetime | None:
         """When the next try is made on any channel."""
-        return min(
-            (leg.next_at for leg in self.legs.values() if leg.state == "pending" and leg.next_at is not None), default=None
-        )
+        return min((leg.next_at for leg in self.legs.values() if leg.next_at is not None), default=None)
 
     @property
     def error(self) -> str:
