@@ -32,6 +32,7 @@ from collections_supervisor.system.files import replace
 from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.logs import LogSystem
 from collections_supervisor.system.loop import report_loop_errors, task_stacks
+from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.supervision import supervise
 
@@ -89,7 +90,7 @@ class Daemon:
             Fleet(
                 names=tuple(agent.name for agent in config.agents),
                 repeat_after=config.escalation.repeat_after,
-                cycle=config.cycle,
+                cycle=min(config.cycle, config.dashboard.interval),
                 run_id=run_id,
                 version=__version__,
             ),
@@ -102,16 +103,23 @@ class Daemon:
         page = self._config.dashboard
         if page.path is None:
             return None
-        return Reporter(page, self._clock, partial(replace, mode=None), self._log)
+        recipient = self._config.escalation.recipient
+        return Reporter(page, self._clock, partial(replace, mode=None), self._log, recipient=recipient)
 
     def _make_notifier(self) -> Notifier:
         escalation = self._config.escalation
         return Notifier(
-            open_channels(escalation, self._place.environment, secrets=self._place.secrets),
+            open_channels(
+                escalation,
+                self._place.environment,
+                secrets=self._place.secrets,
+                run=partial(run_command, shutdown=self._shutdown),
+            ),
             MemoryOutbox(),
             self._ports,
             give_up_after=escalation.give_up_after,
             tell=self._tell,
+            bounded=self._shutdown.bounded,
         )
 
     async def _tell(self, message: NoticeAttempted | NoticeDelivered | NoticeExpired) -> bool:

@@ -9,6 +9,8 @@ LAG = 2.0
 # Tells its own pid and that of a child in a session of its own, whole or not at all.
 FAMILY = 'setsid sleep 300 & echo $$ $! > pids.new; mv pids.new "$0"; echo "hello from $COLLECTIONS_SUPERVISOR_AGENT"; exec sleep 300'
 
+BEAT = """printf '{"timestamp": %s, "stale": false}\\n' "$(date +%s.%N)" >> "$COLLECTIONS_SUPERVISOR_HEARTBEAT" """
+
 
 def pids(path: Path) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
@@ -58,9 +60,7 @@ def test_a_process_that_dies_young_again_and_again_needs_a_human(site: Any) -> N
 
 
 def test_a_process_that_falls_silent_is_replaced(site: Any) -> None:
-    beat = """printf '{"timestamp": %s, "stale": false}\\n' "$(date +%s.%N)" >> "$COLLECTIONS_SUPERVISOR_HEARTBEAT" """
-    command = ["sh", "-c", f"echo $$; {beat}; exec sleep 300"]
-    restart = {"kind": "process", "command": command}
+    restart = {"kind": "process", "command": ["sh", "-c", f"echo $$; {BEAT}; exec sleep 300"]}
     site.log_of("silent").parent.mkdir()
     site.configure([{"name": "silent", "restart": restart}])
     daemon = site.run()
@@ -71,3 +71,19 @@ def test_a_process_that_falls_silent_is_replaced(site: Any) -> None:
     before, after = (int(event["message"]) for event in daemon.of("agent.output", agent="silent")[:2])
     assert not site.is_running(before)
     assert site.is_running(after)
+
+
+def test_a_process_that_lives_and_never_beats_is_replaced_ever_more_slowly(site: Any) -> None:
+    restart = {"kind": "process", "command": ["sleep", "300"], "backoff": {"initial": "500ms"}}
+    site.configure([{"name": "mute", "startup_grace": "300ms", "restart": restart}])
+    daemon = site.run()
+    first = daemon.wait_for("agent.restart.failed", agent="mute", timeout=10)
+    assert "no heartbeat within" in first["reason"]
+    replaced = daemon.wait_for("agent.restart.started", agent="mute", attempt=1, timeout=10)
+    failed = daemon.wait_for("agent.restart.failed", agent="mute", attempt=1, timeout=10)
+    again = daemon.wait_for("agent.restart.started", agent="mute", attempt=2, timeout=10)
+    assert replaced["seq"] < failed["seq"]
+    assert daemon.seconds(failed, again) >= 0.5
+    daemon.wait_for("agent.escalated", agent="mute")
+    assert len(daemon.of("agent.started", agent="mute")) == 1
+    assert site.shown("mute", status="escalated")["restarts"] >= 2

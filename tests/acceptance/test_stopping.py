@@ -104,6 +104,23 @@ def test_a_channel_that_hangs_does_not_hold_up_the_end(site: Any) -> None:
     assert daemon.of("escalation.undelivered")[0]["notices"] == 1
 
 
+def test_a_process_that_is_being_replaced_does_not_hold_up_the_end(site: Any) -> None:
+    grace = 1.0
+    beat = """printf '{"timestamp": %s, "stale": false}\\n' "$(date +%s.%N)" >> "$COLLECTIONS_SUPERVISOR_HEARTBEAT" """
+    command = ["sh", "-c", f"trap '' TERM; {beat}; while :; do sleep 300; done"]
+    restart = {"kind": "process", "command": command, "stop_grace": "10s"}
+    site.log_of("silent").parent.mkdir()
+    site.configure(
+        [{"name": "silent", "timeout": "1s", "restart": restart}],
+        supervisor={"shutdown_grace": grace},
+    )
+    daemon = site.run()
+    daemon.wait_for("agent.restart.started", agent="silent")
+    assert daemon.stop() == 0
+    took = daemon.seconds(daemon.wait_for("supervisor.stopping"), daemon.wait_for("supervisor.stopped"))
+    assert took < grace + 1 + LAG
+
+
 def test_the_second_signal_kills_what_will_not_end(site: Any) -> None:
     site.beat("hanging", ago=60)
     site.rules({"kind": "restart", "sleep": 60, "ignore_term": 1})

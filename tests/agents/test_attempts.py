@@ -113,14 +113,14 @@ def test_a_command_of_the_users_own_knows_no_sessions(make_world: Make, script: 
 
 
 def test_an_agent_of_kind_none_is_never_restarted(make_world: Make) -> None:
-    world = make_world(restart={"kind": "none"})
+    world = make_world(restart={"kind": "none"}, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + 2 * HOUR)
     assert (world.starts, world.report().status) == ([], "escalated")
 
 
 def test_a_hold_is_said_once_and_is_one_while_it_lasts(make_world: Make, script: Any) -> None:
-    world = make_world(does=script(outcome=FAILED), restart={"attempts_per_incident": 1})
+    world = make_world(does=script(outcome=FAILED), restart={"attempts_per_incident": 1}, glance=300.0)
     world.beat(1000.0)
     world.run(1000.0 + 12 * HOUR)
     assert [entry.fields["reason"] for entry in world.of("agent.restart.skipped")] == ["held"]
@@ -151,7 +151,7 @@ def test_the_hold_of_a_budget_ends_with_recovery_too(make_world: Make, script: A
 
 
 def test_a_hold_whose_time_has_come_is_gone_also_when_nothing_is_to_be_restarted(make_world: Make, script: Any) -> None:
-    world = make_world(does=script(outcome=FAILED), restart={"attempts_per_incident": 0, "per_hour": 1})
+    world = make_world(does=script(outcome=FAILED), restart={"attempts_per_incident": 0, "per_hour": 1}, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + HOUR + 100)
     until = world.report().held.until

@@ -144,10 +144,10 @@ async def test_a_command_that_does_not_exist(log: Path) -> None:
 async def test_a_command_that_cannot_be_executed(log: Path, tmp_path: Path) -> None:
     file = tmp_path / "script"
     file.write_bytes(b"\0")
-    denied = f"command cannot be executed: {file}: Permission denied"
+    denied = f"command cannot be executed: {file}: permission denied"
     assert await run(log, str(file)) == (126, [denied])
     file.chmod(0o755)
-    assert await run(log, str(file)) == (126, [f"command cannot be executed: {file}: Exec format error"])
+    assert await run(log, str(file)) == (126, [f"command cannot be executed: {file}: exec format error"])
     assert said(log)[:2] == [("start", None), ("fail", denied)]
 
 
@@ -156,15 +156,13 @@ async def test_the_command_runs_even_if_no_beat_can_be_written(log: Path, tmp_pa
     status, complaints = await run(log, "sh", "-c", f"echo ran > {tmp_path}/ran; exit 5")
     assert status == 5
     assert (tmp_path / "ran").read_text() == "ran\n"
-    assert len(complaints) == 2
-    assert complaints[0].startswith("cannot write the heartbeat of agent a: ")
-    assert "is a directory, not a regular file" in complaints[0]
+    assert complaints == [f"cannot write {log}: is a directory, not a regular file"] * 2
 
 
 async def test_the_command_runs_even_for_an_agent_without_a_log() -> None:
     complaints: list[str] = []
     status = await run_and_beat(AgentConfig(name="a"), ["true"], clock=StoppedClock(), complain=complaints.append)
-    assert (status, len(complaints)) == (0, 2)
+    assert (status, complaints) == (0, ["agent a has no heartbeat log to write to"] * 2)
 
 
 def test_the_standard_streams_are_the_commands_own(log: Path) -> None:
@@ -195,27 +193,55 @@ def test_a_signal_that_was_ignored_stays_ignored_for_the_command(log: Path) -> N
 
 
 COUNTING = (
-    "import signal, sys, time\n"
+    "import signal, sys\n"
     "hits = []\n"
-    "signal.signal(signal.SIGINT, lambda *_: hits.append(1))\n"
+    "signal.signal(signal.SIGINT, lambda *_: (hits.append(1), print('got INT', flush=True)))\n"
+    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(f'{len(hits)} times'))\n"
     "print('ready', flush=True)\n"
-    "deadline = time.monotonic() + 20\n"
-    "while not hits and time.monotonic() < deadline: time.sleep(0.01)\n"
-    "time.sleep(0.3)\n"
-    "print('hits', len(hits), flush=True)\n"
+    "while True: signal.pause()\n"
 )
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="no setsid here to give a process a terminal")
-def test_ctrl_c_at_a_terminal_reaches_the_command_once(log: Path) -> None:
+def test_ctrl_c_at_a_terminal_is_not_given_to_the_command_again(log: Path) -> None:
     ours, theirs = pty.openpty()
-    shell = ["setsid", "--ctty", "--wait", sys.executable, "-c", PROGRAM, str(log), sys.executable, "-c", COUNTING]
-    with subprocess.Popen(shell, stdin=theirs, stdout=subprocess.PIPE) as process:
+    argv = ["setsid", "--ctty", sys.executable, "-c", PROGRAM, str(log), sys.executable, "-c", COUNTING]
+    with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         os.close(theirs)
         assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == b"ready\n"
         os.write(ours, b"\x03")
-        assert process.stdout.read() == b"hits 1\n"
-        assert process.wait(30) == 0
+        assert process.stdout.readline() == b"got INT\n"
+        # That one reached both; this one only us, and what we pass on after it is the proof that it was not.
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr.read() == b"1 times\n"
+        assert process.wait(30) == 1
     os.close(ours)
-    assert said(log) == [("start", None), ("ok", "exit status 0")]
+    assert said(log) == [("start", None), ("fail", "exit status 1")]
+
+
+def test_a_command_ended_together_with_us_keeps_its_status(log: Path) -> None:
+    """As a service manager ends all processes of a job at once."""
+    for _ in range(5):
+        with start(log, "sh", "-c", "echo ready; exec sleep 30", start_new_session=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            os.killpg(process.pid, signal.SIGTERM)
+            assert process.wait(30) == 143
+    assert said(log) == [("start", None), ("fail", "ended by signal 15 (Terminated)")] * 5
+
+
+def test_further_descriptors_are_inherited(log: Path, tmp_path: Path) -> None:
+    """`9>lock beat … -- CMD` holds its lock."""
+    with (tmp_path / "lock").open("wb") as lock:
+        command = [sys.executable, "-c", f"import os; os.write({lock.fileno()}, b'held\\n')"]
+        with start(log, *command, pass_fds=[lock.fileno()]) as process:
+            assert process.wait(30) == 0
+    assert (tmp_path / "lock").read_bytes() == b"held\n"
+
+
+def test_a_broken_pipe_ends_the_command_as_everywhere(log: Path) -> None:
+    with start(log, "sh", "-c", "kill -PIPE $$; echo alive") as process:
+        assert process.wait(30) == 128 + signal.SIGPIPE

@@ -65,7 +65,7 @@ def test_the_first_start_is_no_restart(make: Make) -> None:
 
 
 def test_alive_without_sources_is_health_for_ever(make: Make) -> None:
-    world = make()
+    world = make(glance=600.0)
     world.run(START + 86400)
     assert world.report().status == "healthy"
     assert (world.report().missed, world.report().next_deadline, world.lines) == (0, None, [])
@@ -161,7 +161,7 @@ def test_exit_codes_that_may_end_it(make: Make) -> None:
 
 
 def test_exit_codes_that_forbid_another_start(make: Make) -> None:
-    world = make(restart={"no_restart_exit_codes": (78,)})
+    world = make(restart={"no_restart_exit_codes": (78,)}, glance=10.0)
     dies_after(world, 100.0, exit_code=78)
     world.run(START + 5000)
     assert world.starts == [START]
@@ -181,7 +181,7 @@ def test_a_signal_is_no_exit_code(make: Make) -> None:
 
 
 def test_a_budget_holds_it_where_one_is_set(make: Make) -> None:
-    world = make(restart={"per_hour": 2})
+    world = make(restart={"per_hour": 2}, glance=10.0)
     dies_after(world, *[20.0] * 6)
     world.run(START + 600)
     assert len(world.starts) == 3, "the first start is none of the budget's"
@@ -298,7 +298,7 @@ def test_a_process_that_stays_silent_after_its_restart_reaches_a_human(make: Mak
 
 
 def test_it_is_not_judged_by_its_silence_while_it_is_down(make: Make, script: Any) -> None:
-    world = make(sources=SOURCES, does=script(duration=0.0, beat_after=1.0), restart={"no_restart_exit_codes": (78,)})
+    world = make(sources=SOURCES, does=script(duration=0.0, beat_after=1.0), restart={"no_restart_exit_codes": (78,)}, glance=10.0)
     dies_after(world, 20.0, exit_code=78)
     world.run(START + 5000)
     assert (world.report().missed, world.lines, world.report().next_deadline) == (0, [], None)

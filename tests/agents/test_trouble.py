@@ -94,11 +94,43 @@ def test_a_word_that_all_is_well_again_ends_what_an_earlier_word_began(make_worl
 def test_every_trouble_ends_after_beats_whatever_began_it(make_world: Make, script: Any) -> None:
     for classified in ("configuration", "terminal", "shared", "overflow", "auth", ""):
         outcome = ActionOutcome(result="failed", cause="words", classified=classified)
-        world = make_world(does=script(outcome=outcome), restart={"fresh": "never", "attempts_per_incident": 1})
+        world = make_world(does=script(outcome=outcome), restart={"fresh": "never", "attempts_per_incident": 1}, glance=60.0)
         world.beat(1000.0)
         world.run(1000.0 + 2 * HOUR)
         assert world.report().status == "escalated", classified
         world.beat(world.now + 1)
-        world.beat(world.now + 5)
-        world.run(world.now + 10)
+        world.beat(world.now + 100)
+        world.run(world.now + 200)
         assert (world.state.trouble, world.state.hold, world.report().status) == (None, None, "healthy"), classified
+
+
+def test_a_heartbeat_that_can_be_read_again_and_is_in_time_ends_the_trouble_of_not_reading_it(make_world: Make) -> None:
+    world = make_world(glance=10.0)
+    world.beat(1000.0)
+    world.run(1010.0)
+    world.status = "unreadable"
+    world.run(1010.0 + 60 + 59)
+    assert world.state.trouble is None
+    world.run(1010.0 + 60 + 75)
+    assert "cannot be read" in world.state.trouble.reason
+    assert (world.report().status, world.report().missed, world.starts) == ("unknown", 0, [])
+    world.status = None
+    world.run(1200.0)
+    assert world.report().status == "healthy"
+    assert world.state.trouble is None or world.state.trouble.recovered_at is not None
+    world.beat(1300.0)
+    world.beat(1400.0)
+    world.run(1410.0)
+    assert world.state.trouble is None
+
+
+def test_a_dead_agent_whose_heartbeat_cannot_be_read_any_more_stays_escalated(make_world: Make) -> None:
+    world = make_world(restart={"kind": "none"}, glance=10.0)
+    world.beat(1000.0)
+    world.run(1000.0 + 2 * HOUR)
+    assert world.report().status == "escalated"
+    since = world.state.trouble.since
+    world.status = "unreadable"
+    world.run(1000.0 + 3 * HOUR)
+    assert world.report().status == "escalated"
+    assert world.state.trouble.since == since

@@ -17,12 +17,12 @@ async def after(seconds: float) -> str:
 
 
 async def test_left_alone_it_runs_to_its_end() -> None:
-    assert await finish(lambda: after(9), limit=10, grace=2) == "done"
+    assert await finish(lambda: after(9), limit=10, grace=lambda: 2) == "done"
     assert anyio.current_time() == pytest.approx(9)
 
 
 async def test_never_beyond_its_limit() -> None:
-    assert await finish(lambda: after(11), limit=10, grace=2) is None
+    assert await finish(lambda: after(11), limit=10, grace=lambda: 2) is None
     assert anyio.current_time() == pytest.approx(10)
 
 
@@ -35,7 +35,7 @@ async def test_cancelled_it_gets_its_grace_and_the_cancellation_goes_on(needs: f
         async def note() -> None:
             finished.append(await after(needs))
 
-        await finish(note, limit=100, grace=2)
+        await finish(note, limit=100, grace=lambda: 2)
         await anyio.sleep(0)
         after_it.append("not cancelled")
 
@@ -50,7 +50,7 @@ async def test_cancelled_it_gets_its_grace_and_the_cancellation_goes_on(needs: f
 
 async def test_grace_never_lengthens_the_limit() -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: finish(lambda: after(99), limit=6, grace=50))
+        tasks.start_soon(lambda: finish(lambda: after(99), limit=6, grace=lambda: 50))
         await anyio.sleep(5)
         tasks.cancel_scope.cancel()
     assert anyio.current_time() == pytest.approx(6)
@@ -61,5 +61,5 @@ async def test_an_error_of_the_work_comes_through() -> None:
         raise LookupError("a bug")
 
     with pytest.raises(ExceptionGroup) as caught:
-        await finish(fail, limit=1, grace=1)
+        await finish(fail, limit=1, grace=lambda: 1)
     assert isinstance(caught.value.exceptions[0], LookupError)

@@ -134,7 +134,7 @@ def test_what_is_unknown_is_a_dash(make_report: MakeReport, make_agent: MakeAgen
     shown = page(make_report(unknown, verdict="unknown"))
     cells = re.findall(r"<td[^>]*>(.*?)</td>", shown.raw, re.DOTALL)
     plain = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in cells]
-    assert plain == ["unknown", "–", "–", "–", "0", "0 0 in 24 h, – left", "–"]
+    assert plain == ["unknown", "–", "–", "–", "0", "0 0 in 24 h, no limit", "–"]
     assert "None" not in shown.text().replace("None.", "")
 
 

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -43,15 +44,17 @@ class ActionRunner:
         restart = self._policy.restart
         if restart.kind == "command":
             await begin()
-            return await self._attempt(request, substitute(restart.command, words(request)), {})
+            with self._counted(request):
+                return await self._attempt(request, substitute(restart.command, words(request)), {})
         probe = await self._call(request, openclaw.tasks_argv(restart, request.agent))
         progress = openclaw.judge_tasks(probe.stdout, restart, self._place.clock.now().wall)
         if progress.busy:
             return ActionOutcome(result="busy", cause=progress.detail, retry_after=progress.look_again)
         await begin()
-        await self._prepare(request)
-        argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
-        outcome = await self._attempt(request, argv, openclaw.environment())
+        with self._counted(request):
+            await self._prepare(request)
+            argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
+            outcome = await self._attempt(request, argv, openclaw.environment())
         return msgspec.structs.replace(outcome, hung=outcome.hung or progress.hung)
 
     async def wait(self) -> ChildExited | None:
@@ -73,7 +76,14 @@ class ActionRunner:
 
     async def _call(self, request: ActionRequest, argv: tuple[str, ...]) -> CommandResult:
         env = self._place.env(self._policy, request, openclaw.environment())
-        return await run_command(argv, env=env, cwd=None, timeout=openclaw.SIDE_DEADLINE, stdin=None, marker=request.action_id)
+        return await run_command(
+            argv,
+            env=env,
+            cwd=None,
+            timeout=openclaw.SIDE_DEADLINE,
+            marker=request.action_id,
+            shutdown=self._place.shutdown,
+        )
 
     def _tell_step(self, request: ActionRequest, step: str, result: CommandResult) -> None:
         fields = {"agent": request.agent, "attempt": request.attempt, "action_id": request.action_id, "step": step}
@@ -93,6 +103,21 @@ class ActionRunner:
         )
 
     # --- The attempt itself ---
+
+    @contextmanager
+    def _counted(self, request: ActionRequest) -> Iterator[None]:
+        """What is cut short after it began to count as an attempt, be it the abort before the turn, is said to be so."""
+        try:
+            yield
+        except BaseException:
+            self._place.log.warning(
+                "agent.restart.interrupted",
+                message=f"the restart of {request.agent} was interrupted",
+                agent=request.agent,
+                attempt=request.attempt,
+                action_id=request.action_id,
+            )
+            raise
 
     async def _attempt(self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str]) -> ActionOutcome:
         begun = self._place.clock.now().mono
@@ -126,13 +151,6 @@ class ActionRunner:
         except BaseException:
             # Cancelled: by the shutdown, or because a bug ended the agent's task. Nobody waits for a paid turn.
             await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
-            self._place.log.warning(
-                "agent.restart.interrupted",
-                message=f"the restart of {request.agent} was interrupted",
-                agent=request.agent,
-                attempt=request.attempt,
-                action_id=request.action_id,
-            )
             raise
 
     async def _judged(self, child: Child, output: "_Output") -> ActionOutcome:

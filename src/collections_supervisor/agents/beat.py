@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
-from anyio.abc import Process
 
 from collections_supervisor.agents.heartbeat_line import encode_beat, parse_instant
 from collections_supervisor.config.durations import parse_duration
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.messages import BeatStatus
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.files import append_line, make_private_folder
+from collections_supervisor.system.files import append_line, cause_of, make_private_folder
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -23,6 +22,7 @@ NOT_EXECUTABLE = 126
 
 
 _PASSED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class NoHeartbeatLogError(Exception):
@@ -42,7 +42,7 @@ async def append_beat(
 
     Raises NoHeartbeatLogError, or OSError if it cannot be written.
     """
-    path = next((source.path for source in config.sources if isinstance(source, LogSource)), None)
+    path = _log_of(config)
     if path is None:
         raise NoHeartbeatLogError(f"agent {config.name} has no heartbeat log to write to")
     await make_private_folder(path.parent)
@@ -61,20 +61,22 @@ async def run_and_beat(config: AgentConfig, argv: Sequence[str], *, clock: Clock
     async def beat(status: BeatStatus, message: str = "") -> None:
         try:
             await append_beat(config, now=clock.now().wall, status=status, message=message, pid=os.getpid())
-        except (OSError, NoHeartbeatLogError) as error:
-            complain(f"cannot write the heartbeat of agent {config.name}: {error}")
+        except NoHeartbeatLogError as error:
+            complain(str(error))
+        except OSError as error:
+            complain(f"cannot write {_log_of(config)}: {cause_of(error)}")
 
     # A signal that is ignored (nohup) must stay so for the command, and one with a handler is not inherited as ignored.
     passed = [number for number in _PASSED if signal.getsignal(number) is not signal.SIG_IGN]
-    with anyio.open_signal_receiver(*passed) as signals:
+    with anyio.open_signal_receiver(signal.SIGCHLD, *passed) as signals:
         await beat("start")
         try:
-            process = await anyio.open_process(argv, stdin=None, stdout=None, stderr=None)
+            pid = _spawn(argv)
         except OSError as error:
             status, cause = _not_run(argv[0], error)
             complain(cause)
         else:
-            status, cause = await _attend(process, signals)
+            status, cause = _ended(await _attend(pid, signals))
         await beat("fail" if status else "ok", cause)
     return status
 
@@ -89,29 +91,43 @@ def parse_until(text: str, *, now: datetime) -> datetime:
     return instant
 
 
+def _log_of(config: AgentConfig) -> Path | None:
+    return next((source.path for source in config.sources if isinstance(source, LogSource)), None)
+
+
+def _spawn(argv: Sequence[str]) -> int:
+    """Start a command that has everything of ours, also descriptors beyond the standard streams, such as a lock's."""
+    return os.posix_spawnp(argv[0], tuple(argv), os.environ, setsigdef=_IGNORED_BY_PYTHON)
+
+
 def _not_run(command: str, error: OSError) -> tuple[int, str]:
     if isinstance(error, FileNotFoundError):
         return NOT_FOUND, f"command not found: {command}"
-    return NOT_EXECUTABLE, f"command cannot be executed: {command}: {error.strerror}"
+    return NOT_EXECUTABLE, f"command cannot be executed: {command}: {cause_of(error)}"
 
 
-async def _attend(process: Process, signals: AsyncIterator[signal.Signals]) -> tuple[int, str]:
-    """Wait for the end of a command: its status, and what to say of it."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_pass_signals, signals, process)
-        code = await process.wait()
-        tasks.cancel_scope.cancel()
+async def _attend(pid: int, signals: AsyncIterator[signal.Signals]) -> int:
+    """Pass signals to a command until it ends: its exit status, negative if a signal ended it.
+
+    Passing and reaping happen in turn, so no signal can meet a process that has taken over the pid, and no exit status is lost to
+    whoever else reaps (a child watcher's thread beside the poll that precedes every signal of the standard library).
+    """
+    async for number in signals:
+        if number == signal.SIGCHLD:
+            ended, status = os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 - this does not wait
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+        elif number != signal.SIGINT or not _at_terminal():  # Ctrl-C went to the command as well, and two mean something else
+            with suppress(PermissionError, ProcessLookupError):  # it runs as another user (sudo); it is about to be reaped
+                os.kill(pid, number)
+    raise AssertionError("the signals never end")
+
+
+def _ended(code: int) -> tuple[int, str]:
+    """The exit status to pass on, and what to say of it."""
     if code >= 0:
         return code, f"exit status {code}"
     return 128 - code, f"ended by signal {-code} ({signal.strsignal(-code)})"
-
-
-async def _pass_signals(signals: AsyncIterator[signal.Signals], process: Process) -> None:
-    async for number in signals:
-        if number == signal.SIGINT and _at_terminal():
-            continue  # Ctrl-C went to the command as well, and twice means something else to many
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
 
 
 def _at_terminal() -> bool:

@@ -11,7 +11,7 @@ from collections_supervisor.agents.heartbeat_log import LogMemory, look
 from collections_supervisor.agents.heartbeat_touch import TouchMemory, look_at_touched
 from collections_supervisor.config.schema import AgentConfig, LogSource, Source, TouchSource
 from collections_supervisor.messages import Beat, Now, Reading, StaleLine
-from collections_supervisor.system.files import append_line, make_private_folder
+from collections_supervisor.system.files import append_line, cause_of, make_private_folder
 from collections_supervisor.system.threads import READS, Gate
 
 READ_DEADLINE = 5.0
@@ -142,10 +142,7 @@ def _watch(source: Source, tolerance: timedelta, gate: Gate) -> _LogWatch | _Tou
 
 
 def _unreadable(path: object, error: OSError | ValueError) -> _Found:
-    cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    if cause[1:2].islower():
-        cause = cause[:1].lower() + cause[1:]
-    return _Found(error=f"cannot read {path}: {cause}")
+    return _Found(error=f"cannot read {path}: {cause_of(error)}")
 
 
 def _combine(found: Sequence[_Found]) -> Reading:

@@ -45,7 +45,6 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
             about["COLLECTIONS_SUPERVISOR_HEARTBEAT"] = str(logs[0])
         return child_environment(self.environment, {**policy.restart.env, **extra, **about}, drop=self.secrets)
 
-
     async def end(self, agent: str, child: Child, *, grace: float, number: signal.Signals = signal.SIGTERM) -> None:
         """End a child and everything that it started; the grace is cut short by the operator's second signal."""
         with anyio.move_on_after(grace + END, shield=True):

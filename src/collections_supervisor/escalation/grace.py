@@ -8,8 +8,8 @@ import anyio
 _T = TypeVar("_T")
 
 
-async def finish(work: Callable[[], Awaitable[_T]], *, limit: float, grace: float) -> _T | None:
-    """Await `work` for at most `limit` seconds; when cancelled meanwhile, for at most `grace` seconds from then on.
+async def finish(work: Callable[[], Awaitable[_T]], *, limit: float, grace: Callable[[], float]) -> _T | None:
+    """Await `work` for at most `limit` seconds; when cancelled meanwhile, for at most `grace()` seconds from then on.
 
     None if it was cut off. The cancellation itself is not swallowed: it is raised at the next opportunity.
     """
@@ -19,7 +19,7 @@ async def finish(work: Callable[[], Awaitable[_T]], *, limit: float, grace: floa
         try:
             await anyio.sleep_forever()
         finally:
-            scope.deadline = min(scope.deadline, anyio.current_time() + grace)
+            scope.deadline = min(scope.deadline, anyio.current_time() + grace())
 
     result: _T | None = None
     async with anyio.create_task_group() as group:

@@ -69,11 +69,22 @@ class Notifier:
     before any channel took it is dropped; what one channel took is still tried on the others.
     """
 
-    def __init__(self, channels: Sequence[Channel], outbox: Outbox, ports: Ports, *, give_up_after: float, tell: Tell) -> None:
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        outbox: Outbox,
+        ports: Ports,
+        *,
+        give_up_after: float,
+        tell: Tell,
+        bounded: Callable[[float], float] = float,
+    ) -> None:
+        """`bounded` shortens a time to what is left when the program stops."""
         self._channels = {channel.name: channel for channel in channels}
         self._outbox = outbox
         self._ports = ports
         self._give_up_after = give_up_after
+        self._bounded = bounded
         self._outcomes = Outcomes(ports.clock, ports.log, tell)
         self._wanted: tuple[Notice, ...] = ()
         self._published = anyio.Event()
@@ -184,7 +195,7 @@ class Notifier:
 
         attempt = await self._outbox.attempt(entry.key, channel.name)
         # A try that was cut off may have got through all the same: it is given the time to say so.
-        return await finish(send_and_settle, limit=longest + 2 * TELL_WITHIN, grace=LAST_WORDS)
+        return await finish(send_and_settle, limit=longest + 2 * TELL_WITHIN, grace=lambda: self._bounded(LAST_WORDS))
 
     async def _settle(self, entry: Entry, channel: Channel, attempt: int, delivery: Delivery) -> float | None:
         match delivery.result:

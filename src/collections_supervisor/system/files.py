@@ -72,6 +72,12 @@ def open_regular(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]
         os.close(fd)
 
 
+def cause_of(error: OSError | ValueError) -> str:
+    """Why a file could not be read or written, as the end of a sentence that names the file."""
+    cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return cause[:1].lower() + cause[1:] if cause[1:2].islower() else cause
+
+
 def require_regular(path: Path, found: os.stat_result) -> None:
     """Raise OSError (EINVAL) that says what `path` is, unless it is a regular file."""
     if not stat.S_ISREG(found.st_mode):

@@ -10,12 +10,12 @@ from collections_supervisor.system.process import Child, SpawnError, spawn
 from collections_supervisor.system.process_pipes import Pipes
 from collections_supervisor.system.process_table import HERE, Facilities
 from collections_supervisor.system.process_tree import end_trees
+from collections_supervisor.system.shutdown import TREE_GRACE, Shutdown
 
 STDOUT_LIMIT = 1 << 20
 """Bytes kept of standard output, from the start: a JSON answer is of no use without its beginning."""
 
-_GRACE = 5.0
-_END_DEADLINE = _GRACE + 10.0
+_END_DEADLINE = TREE_GRACE + 10.0
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +44,14 @@ async def run_command(
     marker: str,
     stdin: bytes | None = None,
     tail_bytes: int = 65536,
+    shutdown: Shutdown | None = None,
     facilities: Facilities = HERE,
 ) -> CommandResult:
     """Run `argv` for at most `timeout` seconds, with `stdin` as its input, and tell what became of it.
 
-    After the deadline, or when cancelled, everything it started is ended first: SIGTERM, five seconds, SIGKILL. After an exit
-    of its own accord what it left running is left alone, also if that still holds its output open.
+    After the deadline, or when cancelled, everything it started is ended first: SIGTERM, five seconds (or what `shutdown`
+    leaves of them), SIGKILL. After an exit of its own accord what it left running is left alone, also if that still holds
+    its output open.
     """
     deadline = anyio.current_time() + timeout
     try:
@@ -70,10 +72,12 @@ async def run_command(
             )
         except SpawnError as error:
             return CommandResult(spawn_error=error)
-        return await _attend(child, pipes, deadline, facilities)
+        return await _attend(child, pipes, deadline, shutdown, facilities)
 
 
-async def _attend(child: Child, pipes: Pipes, deadline: float, facilities: Facilities) -> CommandResult:
+async def _attend(
+    child: Child, pipes: Pipes, deadline: float, shutdown: Shutdown | None, facilities: Facilities
+) -> CommandResult:
     survivors: tuple[int, ...] = ()
     timed_out = False
     try:
@@ -83,7 +87,7 @@ async def _attend(child: Child, pipes: Pipes, deadline: float, facilities: Facil
         if child.returncode is None:
             timed_out, survivors = True, (child.pid,)
             with anyio.move_on_after(_END_DEADLINE, shield=True):
-                survivors = await pipes.pump_during(lambda: _end(child, facilities))
+                survivors = await pipes.pump_during(lambda: _end(child, shutdown, facilities))
     return CommandResult(
         exit_code=child.returncode,
         stdout=pipes.stdout.kept,
@@ -95,8 +99,10 @@ async def _attend(child: Child, pipes: Pipes, deadline: float, facilities: Facil
     )
 
 
-async def _end(child: Child, facilities: Facilities) -> tuple[int, ...]:
-    survivors = await end_trees([child.tree], grace=_GRACE, facilities=facilities)
+async def _end(child: Child, shutdown: Shutdown | None, facilities: Facilities) -> tuple[int, ...]:
+    grace = TREE_GRACE if shutdown is None else shutdown.tree_grace()
+    kill_now = None if shutdown is None else shutdown.kill_now
+    survivors = await end_trees([child.tree], grace=grace, kill_now=kill_now, facilities=facilities)
     if child.pid not in survivors:
         await child.wait()
     return survivors

@@ -1,0 +1,469 @@
+"""The owner of the fleet's state, under virtual time, with sinks that remember."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from collections_supervisor.coordination.coordinator import CRASHES, FORGIVEN, GATHER, INBOX, Coordinator, Fleet
+from collections_supervisor.messages import (
+    ActorCrashed,
+    AgentChanged,
+    AgentReport,
+    Notice,
+    NoticeAttempted,
+    NoticeDelivered,
+    NoticeExpired,
+    Now,
+    Report,
+    Trouble,
+)
+
+EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+HOUR = 3600.0
+
+MakeReport = Callable[..., AgentReport]
+MakeTrouble = Callable[..., Trouble]
+
+
+@pytest.fixture
+def anyio_backend(virtual_backend: Any) -> Any:
+    return virtual_backend
+
+
+def wall(instant: float) -> datetime:
+    return EPOCH + timedelta(seconds=instant)
+
+
+class VirtualClock:
+    def now(self) -> Now:
+        return Now(mono=anyio.current_time(), wall=wall(anyio.current_time()))
+
+
+class Sinks:
+    """A page and a notifier: what they were shown, and every notice once."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[float, Report]] = []
+        self.owed: tuple[Notice, ...] = ()
+        self.told: dict[tuple[str, int], Notice] = {}
+        self.bugs: list[Exception] = []
+
+    def show(self, report: Report) -> None:
+        if self.bugs:
+            raise self.bugs.pop()
+        self.reports.append((anyio.current_time(), report))
+
+    def notify(self, notices: tuple[Notice, ...]) -> None:
+        self.owed = notices
+        self.told.update({(notice.dedup_key, notice.sequence): notice for notice in notices})
+
+    @property
+    def last(self) -> Report:
+        return self.reports[-1][1]
+
+    @property
+    def words(self) -> list[str]:
+        return [notice.notice for notice in self.told.values()]
+
+
+class Stage:
+    def __init__(self, log: Any, names: tuple[str, ...]) -> None:
+        self.log = log
+        self.sinks = Sinks()
+        fleet = Fleet(names=names, repeat_after=4 * HOUR, cycle=60.0, run_id="run-1", version="0.1.0")
+        self.coordinator = Coordinator(fleet, VirtualClock(), log, self.sinks)
+        self.tell = self.coordinator.tell
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.coordinator.run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def heard(self) -> None:
+        """Wait until what was told has been judged."""
+        await anyio.sleep(2 * GATHER)
+
+    async def deliver(self) -> None:
+        for notice in self.sinks.owed:
+            await self.tell(
+                NoticeDelivered(
+                    dedup_key=notice.dedup_key, sequence=notice.sequence, channel="0", attempts=1, at=VirtualClock().now().wall
+                )
+            )
+        await self.heard()
+
+
+@pytest.fixture
+def stage(log: Any) -> Stage:
+    return Stage(log, ("mailer", "watcher"))
+
+
+def attempted(notice: Notice, **said: Any) -> NoticeAttempted:
+    return NoticeAttempted(
+        **{
+            "dedup_key": notice.dedup_key,
+            "sequence": notice.sequence,
+            "attempts": 1,
+            "error": "exit status 1",
+            "next_at": wall(100.0),
+            **said,
+        }
+    )
+
+
+# --- The report ---
+
+
+async def test_agents_are_shown_in_the_order_of_the_settings(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("watcher"), trouble=None))
+        await stage.tell(AgentChanged(report=make_report("mailer", status="late"), trouble=None))
+        await stage.heard()
+    assert [agent.name for agent in stage.sinks.last.agents] == ["mailer", "watcher"]
+    assert (stage.sinks.last.run_id, stage.sinks.last.version, stage.sinks.last.verdict) == ("run-1", "0.1.0", "healthy")
+
+
+async def test_ready_is_said_once_when_every_agent_was_looked_at(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("mailer"), trouble=None))
+        await stage.heard()
+        assert stage.log.of("supervisor.ready") == []
+        await stage.tell(AgentChanged(report=make_report("watcher", status="unhealthy"), trouble=None))
+        await stage.heard()
+        await anyio.sleep(HOUR)
+    [ready] = stage.log.of("supervisor.ready")
+    assert (ready["agents"], ready["verdict"]) == (2, "degraded")
+
+
+async def test_the_report_is_published_once_a_cycle_and_soon_after_news(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        await anyio.sleep(10.5 * 60)
+        assert [at for at, _ in stage.sinks.reports] == [60.0 * n for n in range(1, 11)]
+        begun = anyio.current_time()
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await anyio.sleep(GATHER + 0.01)
+        assert stage.sinks.reports[-1][0] == begun + GATHER
+
+
+async def test_a_thousand_changes_at_one_instant_are_shown_once(log: Any, make_report: MakeReport) -> None:
+    stage = Stage(log, tuple(f"agent-{n}" for n in range(1000)))
+    async with stage.running():
+        await anyio.sleep(1.0)
+
+        async def tell(number: int) -> None:
+            assert await stage.tell(AgentChanged(report=make_report(f"agent-{number}"), trouble=None))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(1000):
+                tasks.start_soon(tell, number)
+        await anyio.sleep(1.0)
+        assert len(stage.sinks.reports) == 1
+        assert len(stage.sinks.last.agents) == 1000
+
+
+async def test_changes_without_end_are_shown_at_a_bounded_rate(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        for missed in range(5000):
+            await stage.tell(AgentChanged(report=make_report(missed=missed), trouble=None))
+            await anyio.sleep(0.002)
+    assert len(stage.sinks.reports) <= 10.0 / GATHER + 1
+    assert stage.sinks.last.agents[0].missed >= 4950
+
+
+async def test_the_last_report_takes_in_all_that_waits(stage: Stage, make_report: MakeReport) -> None:
+    await stage.tell(AgentChanged(report=make_report(), trouble=None))
+    report = stage.coordinator.settle(stopped=True)
+    assert report.stopped_at == VirtualClock().now().wall
+    assert [agent.name for agent in report.agents] == ["mailer"]
+
+
+async def test_a_full_inbox_is_said_within_its_deadline(stage: Stage, make_report: MakeReport) -> None:
+    change = AgentChanged(report=make_report(), trouble=None)
+    for _ in range(INBOX):
+        assert await stage.tell(change)
+    begun = anyio.current_time()
+    assert not await stage.tell(change, within=5.0)
+    assert anyio.current_time() == begun + 5.0
+    stage.coordinator.settle()
+    assert await stage.tell(change)
+
+
+# --- Incidents ---
+
+
+async def test_a_trouble_opens_one_incident_however_often_it_is_told(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        for missed in range(2, 10):
+            changed = AgentChanged(
+                report=make_report(status="escalated", missed=missed, restarts=1), trouble=make_trouble(missed=missed)
+            )
+            await stage.tell(changed)
+            await anyio.sleep(10.0)
+        [escalated] = stage.log.of("agent.escalated")
+        assert escalated["level"] == 50
+        assert (escalated["agent"], escalated["missed"], escalated["restarts"]) == ("mailer", 2, 1)
+        assert escalated["since"] == "2026-11-22T11:00:00.000000Z"
+        [incident] = stage.sinks.last.incidents
+        assert (incident.missed, incident.opened_at, incident.agent) == (9, EPOCH, "mailer")
+        assert escalated["incident"] == incident.id == stage.sinks.last.agents[0].incident
+        assert stage.sinks.words == ["opened"]
+
+
+async def test_a_trouble_that_is_over_resolves_it_and_the_last_notice_is_owed_until_delivered(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        assert stage.sinks.owed == ()
+        assert stage.sinks.last.incidents[0].delivered
+        await anyio.sleep(HOUR)
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+        assert stage.sinks.last.incidents == ()
+        assert stage.sinks.last.agents[0].incident is None
+        [resolved] = stage.log.of("incident.resolved")
+        assert resolved["agent"] == "mailer"
+        assert resolved["open_s"] >= HOUR
+        await anyio.sleep(10 * HOUR)
+        assert [(notice.notice, notice.merged) for notice in stage.sinks.owed] == [("resolved", False)]
+        await stage.deliver()
+        assert stage.sinks.owed == ()
+        assert stage.sinks.words == ["opened", "resolved"]
+
+
+async def test_over_before_anybody_was_told_is_one_notice(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+        [notice] = stage.sinks.owed
+        assert (notice.notice, notice.merged, notice.sequence) == ("resolved", True, 2)
+
+
+async def test_a_trouble_that_came_and_went_between_two_looks_is_nothing(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+    assert stage.sinks.told == {}
+    assert stage.log.of("agent.escalated") == []
+
+
+async def test_the_next_trouble_is_an_incident_of_its_own_also_while_the_last_is_still_owed(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        for trouble in (make_trouble(), None, make_trouble(since=wall(1800.0))):
+            await stage.tell(AgentChanged(report=make_report(), trouble=trouble))
+            await stage.heard()
+        assert [(notice.notice, notice.merged) for notice in stage.sinks.owed] == [("opened", False), ("resolved", True)]
+        assert len({notice.dedup_key for notice in stage.sinks.owed}) == 2
+        await stage.deliver()
+        assert stage.sinks.owed == ()
+        assert stage.sinks.last.incidents[0].delivered
+
+
+async def test_sixty_hours_of_one_dead_agent_are_seven_notices(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("watcher"), trouble=None))
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        opened = anyio.current_time() - GATHER
+        for _ in range(120):
+            await stage.deliver()
+            await anyio.sleep(opened + GATHER + (_ + 1) * HOUR / 2 - anyio.current_time())
+        await stage.deliver()
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+    assert stage.sinks.words == ["opened", *["reminder"] * 5, "resolved"]
+    reminders = [notice for notice in stage.sinks.told.values() if notice.notice == "reminder"]
+    assert [round((notice.created_at - wall(opened)).total_seconds() / HOUR, 3) for notice in reminders] == [4, 8, 12, 24, 48]
+    assert len(stage.log.of("agent.escalated")) == 1
+    assert len(stage.sinks.reports) <= 60 * 60 + 2 * 130
+
+
+async def test_nobody_is_reminded_of_an_agent_that_beats_again(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        await stage.tell(AgentChanged(report=make_report(), trouble=make_trouble(recovered_at=wall(60.0))))
+        await anyio.sleep(30 * HOUR)
+        assert stage.sinks.words == ["opened"]
+        assert stage.sinks.last.incidents[0].recovered_at == wall(60.0)
+        assert len(stage.sinks.reports) <= 30 * 60 + 10, "and it is not waited for a reminder that never comes"
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        assert stage.sinks.words == ["opened", "reminder"], "it fell ill again: what was due meanwhile is said once"
+        assert len(stage.log.of("agent.escalated")) == 1
+
+
+async def test_being_held_is_told_at_once(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble(held=True)))
+        await stage.heard()
+        assert [notice.notice for notice in stage.sinks.owed] == ["reminder"]
+
+
+async def test_two_agents_in_trouble_are_two_incidents(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    async with stage.running():
+        for name in ("mailer", "watcher"):
+            await stage.tell(AgentChanged(report=make_report(name, status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        assert [incident.agent for incident in stage.sinks.last.incidents] == ["mailer", "watcher"]
+        assert {notice.agent for notice in stage.sinks.owed} == {"mailer", "watcher"}
+
+
+# --- What the notifier says ---
+
+
+async def test_how_a_notice_fares_is_shown(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        [notice] = stage.sinks.owed
+        await stage.tell(attempted(notice, attempts=2))
+        await stage.heard()
+        [incident] = stage.sinks.last.incidents
+        assert (incident.attempts, incident.error, incident.next_at) == (2, "exit status 1", wall(100.0))
+        await stage.tell(NoticeExpired(dedup_key=notice.dedup_key, sequence=1, attempts=9, error="exit status 1"))
+        await stage.heard()
+        [incident] = stage.sinks.last.incidents
+        assert (incident.delivered, incident.attempts, incident.error, incident.next_at) == (False, 9, "exit status 1", None)
+        assert stage.sinks.owed == ()
+
+
+async def test_word_of_a_notice_that_nobody_knows_changes_nothing(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        before = stage.sinks.last.incidents
+        await stage.tell(NoticeDelivered(dedup_key="agent/other/x", sequence=1, channel="0", attempts=1, at=EPOCH))
+        await stage.tell(NoticeExpired(dedup_key="agent/other/x", sequence=1, attempts=1, error="x"))
+        await stage.tell(NoticeAttempted(dedup_key="agent/other/x", sequence=1, attempts=1, error="x", next_at=None))
+        await stage.heard()
+        assert stage.sinks.last.incidents == before
+        assert len(stage.sinks.owed) == 1
+
+
+async def test_word_of_the_last_notice_of_a_closed_incident_is_taken(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        for trouble in (make_trouble(), None):
+            await stage.tell(AgentChanged(report=make_report(), trouble=trouble))
+            await stage.heard()
+        [notice] = stage.sinks.owed
+        await stage.tell(attempted(notice))
+        await stage.heard()
+        assert stage.sinks.owed == (notice,)
+        await stage.tell(NoticeExpired(dedup_key=notice.dedup_key, sequence=notice.sequence, attempts=9, error="x"))
+        await stage.heard()
+        assert stage.sinks.owed == ()
+
+
+# --- Our own bugs ---
+
+
+async def test_an_agent_whose_task_crashed_is_unknown_until_it_is_told_of_again(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(missed=0), trouble=None))
+        await stage.tell(ActorCrashed(actor="agent mailer", agent="mailer", crashes=1, error="RuntimeError('a bug')"))
+        await stage.heard()
+        [shown] = stage.sinks.last.agents
+        assert shown.status == "unknown"
+        assert "RuntimeError('a bug')" in shown.detail
+        assert stage.sinks.told == {}
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+        assert stage.sinks.last.agents[0].status == "healthy"
+
+
+async def test_a_crash_of_a_task_that_never_told_anything_is_taken(stage: Stage) -> None:
+    async with stage.running():
+        await stage.tell(ActorCrashed(actor="agent mailer", agent="mailer", crashes=1, error="x"))
+        await stage.tell(ActorCrashed(actor="reporter", agent=None, crashes=1, error="x"))
+        await stage.heard()
+        assert stage.sinks.last.agents == ()
+        assert stage.sinks.last.verdict == "unknown"
+
+
+async def test_an_agents_open_incident_survives_a_crash_of_its_task(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.tell(ActorCrashed(actor="agent mailer", agent="mailer", crashes=1, error="x"))
+        await stage.heard()
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        assert len(stage.log.of("agent.escalated")) == 1
+        assert stage.sinks.words == ["opened"]
+        assert len(stage.sinks.last.incidents) == 1
+
+
+async def test_a_task_that_crashes_again_and_again_is_told_to_a_human_and_forgiven_in_time(stage: Stage) -> None:
+    async with stage.running():
+        for crashes in range(1, CRASHES):
+            await stage.tell(ActorCrashed(actor="reporter", agent=None, crashes=crashes, error="x"))
+            await stage.heard()
+        assert stage.sinks.told == {}
+        for crashes in range(CRASHES, CRASHES + 5):
+            await stage.tell(ActorCrashed(actor="reporter", agent=None, crashes=crashes, error=f"error {crashes}"))
+            await anyio.sleep(60.0)
+        assert stage.sinks.words == ["opened"]
+        [incident] = stage.sinks.last.incidents
+        assert (incident.kind, incident.agent) == ("supervisor", None)
+        assert "reporter" in incident.reason
+        assert f"error {CRASHES + 4}" in incident.reason
+        [escalated] = stage.log.of("supervisor.escalated")
+        assert escalated["level"] == 50
+        assert stage.sinks.last.verdict == "degraded"
+        await stage.deliver()
+        await anyio.sleep(FORGIVEN - 62.0)
+        assert len(stage.sinks.last.incidents) == 1
+        await anyio.sleep(5.0)
+        assert stage.sinks.last.incidents == ()
+        assert stage.sinks.words == ["opened", "resolved"]
+        reports = len(stage.sinks.reports)
+        await anyio.sleep(600.0)
+        assert len(stage.sinks.reports) <= reports + 11
+
+
+async def test_a_bug_in_a_sink_loses_nothing_that_was_told(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage.sinks.bugs = [RuntimeError("a bug")]
+    with pytest.raises(ExceptionGroup):
+        async with stage.running():
+            await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+            await anyio.sleep(HOUR)
+    async with stage.running():
+        await anyio.sleep(61.0)
+        assert stage.sinks.words == ["opened"]
+        assert len(stage.log.of("agent.escalated")) == 1

@@ -1,0 +1,72 @@
+"""The one snapshot that everything is rendered from."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from collections_supervisor.coordination.incidents import Subject, open_incident
+from collections_supervisor.coordination.report import build, verdict
+from collections_supervisor.messages import AgentReport, Report, Trouble
+
+EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+MakeReport = Callable[..., AgentReport]
+
+
+def incident(kind: Any = "agent", name: str = "mailer", at: float = 0.0) -> Any:
+    trouble = Trouble(since=EPOCH + timedelta(seconds=at), reason="dead", missed=2)
+    return open_incident(Subject(kind=kind, name=name), trouble, EPOCH, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "word"),
+    [
+        ((), "unknown"),
+        (("healthy",), "healthy"),
+        (("healthy", "late", "paused"), "healthy"),
+        (("healthy", "unknown"), "unknown"),
+        (("unknown", "unhealthy"), "degraded"),
+        (("healthy", "restarting"), "degraded"),
+        (("healthy", "escalated"), "degraded"),
+    ],
+)
+def test_one_word_for_all(make_report: MakeReport, statuses: tuple[Any, ...], word: str) -> None:
+    assert verdict([make_report(f"a{n}", status=status) for n, status in enumerate(statuses)], []) == word
+
+
+def test_a_fault_of_our_own_degrades_a_healthy_fleet(make_report: MakeReport) -> None:
+    assert verdict([make_report()], [incident("supervisor", "reporter")]) == "degraded"
+    assert verdict([make_report()], [incident("agent", "mailer")]) == "healthy", "it works again, its incident is not closed yet"
+
+
+def test_incidents_are_in_order_and_named_at_their_agents(make_report: MakeReport) -> None:
+    later, earlier, own = incident("agent", "a", 10.0), incident("agent", "b", 5.0), incident("supervisor", "reporter", 7.0)
+    report = build(
+        [make_report("a"), make_report("b"), make_report("c")], [later, earlier, own], at=EPOCH, run_id="r", version="1"
+    )
+    assert [one.id for one in report.incidents] == [earlier.id, own.id, later.id]
+    assert [agent.incident for agent in report.agents] == [later.id, earlier.id, None]
+    assert [agent.name for agent in report.agents] == ["a", "b", "c"]
+    assert report.stopped_at is None
+
+
+def test_an_incident_says_how_its_notice_fares(make_report: MakeReport) -> None:
+    known = msgspec.structs.replace(
+        incident(), attempts=3, next_at=EPOCH + timedelta(seconds=20), error="exit status 1", recovered_at=EPOCH
+    )
+    [shown] = build([make_report()], [known], at=EPOCH, run_id="r", version="1").incidents
+    assert (shown.delivered, shown.attempts, shown.error) == (False, 3, "exit status 1")
+    assert shown.next_at == EPOCH + timedelta(seconds=20)
+    assert shown.recovered_at == EPOCH
+    assert (shown.kind, shown.agent, shown.missed, shown.reason) == ("agent", "mailer", 2, "dead")
+
+
+def test_the_last_report_says_when_it_stopped(make_report: MakeReport) -> None:
+    assert build([make_report()], [], at=EPOCH, run_id="r", version="1", stopped=True).stopped_at == EPOCH
+
+
+def test_the_report_survives_a_round_through_json(make_report: MakeReport) -> None:
+    report = build([make_report()], [incident()], at=EPOCH, run_id="r", version="1")
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

@@ -1,0 +1,92 @@
+"""What a notice says to a person."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from collections_supervisor.coordination.wording import notice_text
+from collections_supervisor.messages import AgentError, AgentReport, Held, Notice
+
+EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+
+NOTICE = Notice(
+    dedup_key="agent/mailer/2026-11-22T11:00:00.000000Z",
+    sequence=1,
+    notice="opened",
+    incident_id="x",
+    kind="agent",
+    agent="mailer",
+    missed=2,
+    created_at=EPOCH + timedelta(hours=2),
+    since=EPOCH,
+    last_heartbeat=EPOCH - timedelta(hours=1),
+    restarts=1,
+    reason="no heartbeat since 10:00, 2 misses",
+    text="",
+)
+
+MakeReport = Callable[..., AgentReport]
+
+
+def notice(**changes: Any) -> Notice:
+    return msgspec.structs.replace(NOTICE, **changes)
+
+
+def test_an_alarm_says_what_since_when_what_was_tried_and_what_to_do(make_report: MakeReport) -> None:
+    report = make_report(errors=(AgentError(timestamp=EPOCH, reason="older"), AgentError(timestamp=EPOCH, reason="exit status 1")))
+    assert notice_text(notice(), report) == (
+        "mailer needs you: no heartbeat since 10:00, 2 misses. In trouble since 2026-11-22T11:00:00.000000Z (2 h 00 min). "
+        "Restarts so far: 1. Last error: exit status 1. "
+        "Automatic restarts go on within the budget; look at mailer and its last lines of output."
+    )
+
+
+def test_a_reminder_says_how_long_it_has_lasted(make_report: MakeReport) -> None:
+    text = notice_text(notice(notice="reminder", created_at=EPOCH + timedelta(days=2)), make_report())
+    assert text.startswith("mailer still needs you after 2 d 0 h: no heartbeat since 10:00, 2 misses.")
+    assert "Last error" not in text
+
+
+def test_held_for_good_says_that_nothing_more_happens(make_report: MakeReport) -> None:
+    text = notice_text(notice(), make_report(held=Held(reason="used up")))
+    assert "Nothing more happens by itself" in text
+    assert "mailer" in text.split("Nothing more")[1]
+
+
+def test_held_for_a_while_says_until_when(make_report: MakeReport) -> None:
+    text = notice_text(notice(), make_report(held=Held(reason="used up", until=EPOCH + timedelta(hours=3))))
+    assert "Automatic restarts go on at 2026-11-22T14:00:00.000000Z" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 1 restart so far."),
+        ({"restarts": 2}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 restarts so far."),
+        (
+            {"merged": True},
+            "mailer was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min and works again: "
+            "no heartbeat since 10:00, 2 misses.",
+        ),
+    ],
+)
+def test_the_end_says_how_long_it_lasted(make_report: MakeReport, changes: dict[str, Any], text: str) -> None:
+    assert notice_text(notice(notice="resolved", **changes), make_report()) == text
+
+
+def test_a_fault_of_our_own_is_no_agents(make_report: MakeReport) -> None:
+    own = {"dedup_key": "supervisor/reporter/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "supervisor"}
+    text = notice_text(notice(**own), None)
+    assert text.startswith("reporter needs you")
+    assert "the supervisor's log" in text
+    assert "Restarts" not in text
+    assert notice_text(notice(**own, notice="resolved"), None) == (
+        "reporter works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min."
+    )
+
+
+def test_a_clock_that_went_back_makes_no_negative_duration(make_report: MakeReport) -> None:
+    assert "(0 s)" in notice_text(notice(created_at=EPOCH - timedelta(hours=1)), make_report())
