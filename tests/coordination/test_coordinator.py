@@ -1,6 +1,6 @@
 """The owner of the fleet's state, under virtual time, with sinks that remember."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -100,8 +100,22 @@ class Stage:
 
 
 @pytest.fixture
-def stage(log: Any) -> Stage:
-    return Stage(log, ("mailer", "watcher"))
+def make_stage(log: Any) -> Iterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(*names: str) -> Stage:
+        made.append(Stage(log, names))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        stage.coordinator._send.close()
+        stage.coordinator._inbox.close()
+
+
+@pytest.fixture
+def stage(make_stage: Callable[..., Stage]) -> Stage:
+    return make_stage("mailer", "watcher")
 
 
 def attempted(notice: Notice, **said: Any) -> NoticeAttempted:
@@ -151,8 +165,10 @@ async def test_the_report_is_published_once_a_cycle_and_soon_after_news(stage: S
         assert stage.sinks.reports[-1][0] == begun + GATHER
 
 
-async def test_a_thousand_changes_at_one_instant_are_shown_once(log: Any, make_report: MakeReport) -> None:
-    stage = Stage(log, tuple(f"agent-{n}" for n in range(1000)))
+async def test_a_thousand_changes_at_one_instant_are_shown_once(
+    make_stage: Callable[..., Stage], make_report: MakeReport
+) -> None:
+    stage = make_stage(*(f"agent-{n}" for n in range(1000)))
     async with stage.running():
         await anyio.sleep(1.0)
 

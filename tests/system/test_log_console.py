@@ -18,11 +18,16 @@ def shown(fields: dict[str, object], *, level: str = "info", colour: bool = Fals
     return ConsoleView(colour=colour, zone=BOGOTA)(parts.head + b"1" + parts.tail).decode()
 
 
-def test_a_line_is_time_level_event_message_and_fields() -> None:
+def test_a_line_is_time_level_message_event_and_fields() -> None:
     text = shown(
         {"event": "agent.recovered", "message": "it is back", "agent": "watcher", "age_s": 1.5, "until": None, "ok": True}
     )
-    assert text == "06:01:44 info     agent.recovered it is back agent=watcher age_s=1.5 ok=true\n"
+    assert text == "06:01:44 info     it is back agent.recovered agent=watcher age_s=1.5 ok=true\n"
+
+
+def test_identifiers_are_for_programs() -> None:
+    text = shown({"event": "e", "message": "m", "action_id": "a-1", "incident": "i-1", "dedup_key": "d-1", "x": 1})
+    assert text == "06:01:44 info     m e x=1\n"
 
 
 def test_a_message_that_only_repeats_the_event_is_left_out() -> None:
@@ -34,8 +39,8 @@ def test_values_that_are_no_single_word_are_quoted() -> None:
     assert text.endswith('e a="two words" b="" c=[1,"x"] d="say \\"x\\"" e="k=v"\n')
 
 
-def test_only_the_level_is_coloured() -> None:
-    assert shown({"event": "e", "a": 1}, level="error", colour=True) == "06:01:44 \x1b[31merror   \x1b[0m e a=1\n"
+def test_the_level_is_coloured_and_the_details_are_dim() -> None:
+    assert shown({"event": "e", "a": 1}, level="error", colour=True) == "06:01:44 \x1b[31merror   \x1b[0m \x1b[2me a=1\x1b[0m\n"
 
 
 def test_an_error_is_one_line_with_its_place_and_cause() -> None:

@@ -7,6 +7,10 @@ from datetime import datetime, tzinfo
 import msgspec
 
 _HIDDEN = frozenset({"timestamp", "level", "event", "message", "schema", "service", "version", "run_id", "seq"})
+_IDENTIFIERS = frozenset({"action_id", "incident", "dedup_key"})
+"""Names for programs to join lines by; no person at a terminal reads them, and they push what matters off the screen."""
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 _PLAIN_WORD = re.compile(r"""[^\s"'=\\{}\[\]]+""")
 _decode = msgspec.json.Decoder(dict[str, object]).decode
@@ -14,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ConsoleView:
-    """Turns lines of JSON into `HH:MM:SS level event message key=value …`."""
+    """Turns lines of JSON into `HH:MM:SS level message event key=value …`."""
 
     def __init__(self, *, colour: bool, zone: tzinfo | None = None) -> None:
         """`zone` is the one to show times in; None means the machine's."""
@@ -25,15 +29,22 @@ class ConsoleView:
         """The line for people, one line as well, of the line in JSON."""
         record = _decode(line)
         clock = datetime.fromisoformat(str(record["timestamp"])).astimezone(self._zone).strftime("%H:%M:%S")
-        words = [clock, self._level(str(record["level"])), printable(str(record["event"]))]
+        event = printable(str(record["event"]))
+        words = [clock, self._level(str(record["level"]))]
         if record["message"] != record["event"]:
             words.append(printable(str(record["message"])))
-        words += [
+        details = [event, *self._fields(record)]
+        return f"{' '.join(words)} {self._dimmed(' '.join(details))}\n".encode()
+
+    def _fields(self, record: Mapping[str, object]) -> list[str]:
+        return [
             f"{printable(key)}={_compact(key, value)}"
             for key, value in record.items()
-            if key not in _HIDDEN and value is not None
+            if key not in _HIDDEN and key not in _IDENTIFIERS and value is not None
         ]
-        return " ".join(words).encode() + b"\n"
+
+    def _dimmed(self, text: str) -> str:
+        return f"{_DIM}{text}{_PLAIN}" if self._colour else text
 
     def _level(self, level: str) -> str:
         padded = f"{level:<8}"
