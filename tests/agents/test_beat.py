@@ -192,34 +192,60 @@ def test_a_signal_that_was_ignored_stays_ignored_for_the_command(log: Path) -> N
     assert (done.returncode, done.stdout, done.stderr) == (0, b"alive\n", b"")
 
 
-COUNTING = (
-    "import signal, sys\n"
-    "hits = []\n"
-    "signal.signal(signal.SIGINT, lambda *_: (hits.append(1), print('got INT', flush=True)))\n"
-    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(f'{len(hits)} times'))\n"
-    "print('ready', flush=True)\n"
-    "while True: signal.pause()\n"
+TERMINAL = """
+import os, signal, sys, anyio
+from collections_supervisor.agents.beat import _attend
+COMMAND = (
+    "import signal, sys\\n"
+    "hits = []\\n"
+    "signal.signal(signal.SIGINT, lambda *_: hits.append(1))\\n"
+    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(10 + len(hits)))\\n"
+    "print('ready', flush=True)\\n"
+    "while True: signal.pause()\\n"
 )
+async def received():
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    while True:
+        await anyio.sleep(0.01)
+        yield signal.SIGCHLD
+async def main():
+    reading, writing = os.pipe()
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", COMMAND], os.environ,
+                         file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1)])
+    found = os.read(reading, 100)
+    assert found == b"ready\\n", found
+    with anyio.fail_after(30):
+        return await _attend(pid, received())
+sys.exit(anyio.run(main))
+"""
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="no setsid here to give a process a terminal")
-def test_ctrl_c_at_a_terminal_is_not_given_to_the_command_again(log: Path) -> None:
+@pytest.mark.parametrize("at_terminal", [True, False])
+def test_ctrl_c_at_a_terminal_is_not_given_to_the_command_twice(at_terminal: bool) -> None:
+    """The command counts how often it is interrupted before it is ended; its exit status is ten more."""
     ours, theirs = pty.openpty()
-    argv = ["setsid", "--ctty", sys.executable, "-c", PROGRAM, str(log), sys.executable, "-c", COUNTING]
-    with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    argv = ["setsid", *["--ctty"] * at_terminal, sys.executable, "-c", TERMINAL]
+    done = subprocess.run(argv, stdin=theirs, timeout=40, check=False)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == (10 if at_terminal else 11)
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="no setsid here to give a process a terminal")
+def test_ctrl_c_ends_the_command_and_the_end_is_told(log: Path) -> None:
+    ours, theirs = pty.openpty()
+    argv = ["setsid", "--ctty", sys.executable, "-c", PROGRAM, str(log), "sh", "-c", TRAPPING, "sh", "INT"]
+    with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE) as process:
         os.close(theirs)
         assert process.stdout is not None
-        assert process.stderr is not None
         assert process.stdout.readline() == b"ready\n"
         os.write(ours, b"\x03")
-        assert process.stdout.readline() == b"got INT\n"
-        # That one reached both; this one only us, and what we pass on after it is the proof that it was not.
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGTERM)
-        assert process.stderr.read() == b"1 times\n"
-        assert process.wait(30) == 1
+        assert process.stdout.read() == b"got INT\n"
+        assert process.wait(30) == 9
     os.close(ours)
-    assert said(log) == [("start", None), ("fail", "exit status 1")]
+    assert said(log) == [("start", None), ("fail", "exit status 9")]
 
 
 def test_a_command_ended_together_with_us_keeps_its_status(log: Path) -> None:

@@ -182,6 +182,14 @@ def test_misses_move_the_time_of_the_file_but_not_of_a_timeless_beat(log: Log, a
     assert log.look().beat == Beat(stamp=expected)
 
 
+def test_a_miss_does_not_age_a_timeless_beat_that_is_new(log: Log) -> None:
+    log.write(beat(90))
+    log.look()
+    # The beat came between our last look and our recording of a miss.
+    log.write(b'{"stale": false}', miss(1, 1, minutes(90)))
+    assert log.look().beat == Beat(stamp=NOON)
+
+
 # --- The future ------------------------------------------------------------------------------------------
 
 
@@ -324,6 +332,17 @@ def test_a_rotated_log_is_begun_anew(log: Log, rotate: Callable[[Path, bytes], N
     said = log.look()
     assert (said.beat, said.invalid, said.recorded_last_heartbeat) == (None, 1, None)
     assert len(said.trailing) == (10 if longer else 1)
+
+
+def test_another_file_of_the_same_content_is_another_file(log: Log) -> None:
+    log.write(beat(50), b"7", miss(1, 1, minutes(50)))
+    first = log.look()
+    rename_and_create(log.path, log.path.read_bytes())
+    log.write(b"8")
+    said = log.look()
+    assert (said.invalid, said.recorded_in_a_row) == (first.invalid + 1, 1)
+    assert log.memory is not None
+    assert log.memory.inode == log.path.stat().st_ino
 
 
 def test_an_emptied_log_is_forgotten(log: Log) -> None:

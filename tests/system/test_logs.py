@@ -167,7 +167,9 @@ def test_people_at_a_terminal_get_lines_for_people(monkeypatch: pytest.MonkeyPat
     log.logger.error("agent.escalated", message="nobody \x1b[2J answers", agent="watcher")
     assert log.close(DEADLINE_S)
     level = "\x1b[31merror   \x1b[0m" if coloured else "error   "
-    assert terminal.close()[9:] == f"{level} agent.escalated nobody \\x1b[2J answers agent=watcher\r\n"
+    details = "agent.escalated agent=watcher"
+    shown = f"\x1b[2m{details}\x1b[0m" if coloured else details
+    assert terminal.close()[9:] == f"{level} nobody \\x1b[2J answers {shown}\r\n"
 
 
 def test_json_is_given_to_a_terminal_if_asked_for() -> None:

@@ -54,7 +54,7 @@ async def test_a_full_pool_refuses_instead_of_growing() -> None:
 
 
 async def test_a_gate_gives_up_and_lets_no_second_call_hang() -> None:
-    pool, hang = DaemonPool("t", threads=2), Hang()
+    pool, hang = DaemonPool("t", threads=1), Hang()
     gate = Gate(pool, deadline=0.02)
     with pytest.raises(TimeoutError, match=r"no answer within 0.02 s"):
         await gate.run(hang)
@@ -93,21 +93,24 @@ async def test_a_call_still_waiting_at_the_deadline_is_never_made() -> None:
 
 
 async def test_a_write_is_awaited_to_its_end_although_cancelled() -> None:
-    pool, started, go, ended = DaemonPool("t", threads=1), anyio.Event(), threading.Event(), threading.Event()
-    token = anyio.lowlevel.current_token()
+    hang, order, scope = Hang(), list[str](), anyio.CancelScope()
 
     def write(given_up: threading.Event) -> None:
-        anyio.from_thread.run_sync(started.set, token=token)
-        assert go.wait(10)
-        assert not given_up.is_set()
-        ended.set()
+        hang()
+        order.append(f"written, given up: {given_up.is_set()}")
+
+    async def writer() -> None:
+        with scope:
+            await complete(DaemonPool("t", threads=1), write)
+        order.append("returned")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(complete, pool, write)
-        await started.wait()
-        tasks.cancel_scope.cancel()
-        go.set()
-    assert ended.is_set()
+        tasks.start_soon(writer)
+        await anyio.wait_all_tasks_blocked()
+        scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        hang.released.set()
+    assert order == ["written, given up: False", "returned"]
 
 
 async def test_a_write_that_hangs_is_told_that_nobody_waits() -> None:
