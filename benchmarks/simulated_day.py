@@ -1,0 +1,217 @@
+"""How long a simulated day of a fleet takes: real actors and a real coordinator under virtual time, everything else made up.
+
+    python benchmarks/simulated_day.py [--agents 20] [--dead 0] [--hours 24] [--profile]
+
+Without options it measures twenty healthy agents, and the same with two dead ones. The last line is JSON.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import json
+import os
+import pstats
+import selectors
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+from structlog.typing import FilteringBoundLogger
+
+from collections_supervisor.agents.actor import AgentActor
+from collections_supervisor.agents.ports import MemoryStore, Ports
+from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.config.schema import AgentConfig, LogSource
+from collections_supervisor.coordination.coordinator import Coordinator, Fleet
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Notice, Now, Reading, Report, StaleLine
+from collections_supervisor.system.supervision import supervise
+
+EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
+HOUR = 3600.0
+BUDGET_S = 1.0
+"""What a day of twenty healthy agents may take."""
+
+
+class VirtualSelector(selectors.DefaultSelector):
+    """Instead of waiting for a timer, moves the loop's clock to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # Nothing outside this loop ever happens, so the kernel need not be asked.
+        if timeout is None:
+            raise RuntimeError("nothing is left to happen in virtual time")
+        self.now += max(0.0, timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that never waits."""
+
+    def __init__(self) -> None:
+        self._virtual = VirtualSelector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return self._virtual.now
+
+
+class VirtualClock:
+    """The loop's own time, on both clocks."""
+
+    def now(self) -> Now:
+        mono = anyio.current_time()
+        return Now(mono=mono, wall=EPOCH + timedelta(seconds=mono))
+
+
+class CountingLog:
+    """Counts events by name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def log(self, level: int, event: str, **fields: Any) -> None:
+        self.counts[event] += 1
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return partial(self.log, 0)
+
+
+class CountingSinks:
+    """Counts reports and notices."""
+
+    def __init__(self) -> None:
+        self.reports = 0
+        self.notices: set[tuple[str, int]] = set()
+
+    def show(self, report: Report) -> None:
+        self.reports += 1
+
+    def notify(self, notices: tuple[Notice, ...]) -> None:
+        self.notices.update((notice.dedup_key, notice.sequence) for notice in notices)
+
+
+class FakeAgent:
+    """Beats every hour from its first beat on, up to its last; a restart does not bring it back."""
+
+    def __init__(self, first: float, last: float) -> None:
+        self._first = first
+        self._last = last
+        self._newest = -1.0
+        self._reading = Reading(status="missing")
+        self._lines: tuple[StaleLine, ...] = ()
+        self.reads = 0
+        self.starts = 0
+
+    async def read(self, now: Now) -> Reading:
+        self.reads += 1
+        newest = self._first + (min(now.mono, self._last) - self._first) // HOUR * HOUR
+        if newest != self._newest and newest >= self._first:
+            self._newest, self._lines = newest, ()
+            self._reading = Reading(status="ok", beat=Beat(stamp=EPOCH + timedelta(seconds=newest)))
+        return self._reading
+
+    async def record_miss(self, *, missed: int, last_heartbeat: datetime | None, reason: str, at: datetime) -> None:
+        self._lines = (*self._lines, StaleLine(stamp=at, ours=True, missed=missed, last_heartbeat=last_heartbeat))[-10:]
+        self._reading = Reading(status="ok", beat=self._reading.beat, trailing=self._lines)
+
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+        await begin()
+        self.starts += 1
+        await anyio.sleep(10.0)
+        return ActionOutcome(result="failed", cause="exit status 1", exit_code=1)
+
+    async def wait(self) -> ChildExited | None:
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
+def policy(name: str) -> AgentConfig:
+    """What the loader makes of `period = "1h"` and nothing else."""
+    source = LogSource(path=Path(f"/nowhere/{name}.log"))
+    return AgentConfig(name=name, period=HOUR, timeout=1.5 * HOUR, miss_interval=HOUR, sources=(source,))
+
+
+async def live(agents: dict[str, FakeAgent], seconds: float) -> tuple[CountingLog, CountingSinks]:
+    log, sinks, clock = CountingLog(), CountingSinks(), VirtualClock()
+    logger = cast("FilteringBoundLogger", log)
+    ports = Ports(clock=clock, store=MemoryStore(), log=logger, slots=anyio.CapacityLimiter(1), jitter=lambda: 0.5)
+    fleet = Fleet(names=tuple(agents), repeat_after=4 * HOUR, cycle=60.0, run_id="run", version="0")
+    coordinator = Coordinator(fleet, clock, logger, sinks)
+
+    def make(name: str, agent: FakeAgent) -> AgentActor:
+        return AgentActor(policy(name), ports, agent, agent, coordinator.tell)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(coordinator.run)
+        for name, agent in agents.items():
+            watch = partial(
+                supervise, name, partial(make, name, agent), clock=clock, log=logger, crashed=coordinator.tell, agent=name
+            )
+            tasks.start_soon(watch)
+        await anyio.sleep(seconds)
+        tasks.cancel_scope.cancel()
+    return log, sinks
+
+
+def measure(count: int, dead: int, hours: float, *, profile: bool) -> dict[str, Any]:
+    """Live through those hours, and say what they cost."""
+    agents = {
+        # Spread over the hour as real ones are; a dead one beats three times.
+        f"agent-{n:03}": FakeAgent(first=n * HOUR / count, last=2.5 * HOUR if n < dead else 1e12)
+        for n in range(count)
+    }
+    profiler = cProfile.Profile()
+    wall, cpu = time.perf_counter(), time.process_time()
+    if profile:
+        profiler.enable()
+    log, sinks = anyio.run(live, agents, hours * HOUR, backend_options={"loop_factory": VirtualLoop})
+    profiler.disable()
+    found = {
+        "agents": count,
+        "dead": dead,
+        "hours": hours,
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+        "looks": sum(agent.reads for agent in agents.values()),
+        "restarts": sum(agent.starts for agent in agents.values()),
+        "reports": sinks.reports,
+        "notices": len(sinks.notices),
+        "missed_events": log.counts["agent.heartbeat.missed"],
+        "crashes": log.counts["supervisor.actor_crashed"],
+    }
+    if profile:
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(25)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--agents", type=int, default=20)
+    parser.add_argument("--dead", type=int)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    fleets = [0, 2] if options.dead is None else [options.dead]
+    results = [measure(options.agents, dead, options.hours, profile=options.profile) for dead in fleets]
+    print(f"load average {os.getloadavg()[0]:.2f}")
+    columns = ["agents", "dead", "hours", "wall_s", "cpu_s", "looks", "reports", "restarts", "notices"]
+    print("".join(f"{column:>10}" for column in columns))
+    for result in results:
+        print("".join(f"{result[column]:>10}" for column in columns))
+    print(json.dumps({"benchmark": "simulated_day", "budget_s": BUDGET_S, "load": os.getloadavg()[0], "results": results}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
