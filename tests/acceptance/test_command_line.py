@@ -66,7 +66,9 @@ def test_what_is_not_a_file_of_ours_is_a_fault_without_a_traceback(site: Any) ->
         assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--frobnicate"], ["dance"], ["beat"], ["beat", "--status", "merry", "a"], ["beat", "nobody"]])
+@pytest.mark.parametrize(
+    "arguments", [["--frobnicate"], ["dance"], ["beat"], ["beat", "--status", "merry", "a"], ["beat", "nobody"]]
+)
 def test_what_is_typed_wrongly_is_a_matter_of_usage(site: Any, arguments: list[str]) -> None:
     done = site.call("--config", str(site.configure([{"name": "a"}])), *arguments)
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,6 +1,7 @@
 """Agents that stay dead whatever is tried, and one that lives: one run, an agent for each way of failing."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,10 @@ def test_what_hangs_is_ended_with_all_that_it_started(graveyard: Any) -> None:
 def test_failed_attempts_come_ever_more_slowly_up_to_the_cap(graveyard: Any) -> None:
     graveyard.until(lambda: len(graveyard.ended_calls("failing", "restart")) > len(DELAYS))
     calls = graveyard.ended_calls("failing", "restart")[: len(DELAYS) + 1]
-    pauses = [after["start"] - before["end"] for before, after in zip(calls, calls[1:], strict=False)]
+    pauses = [after["start"] - before["end"] for before, after in pairwise(calls)]
     # Without the cap the last one would be 25 s.
     assert all(delay <= pause < delay + 5 * LAG for delay, pause in zip(DELAYS, pauses, strict=True)), pauses
-    growing = zip(pauses[:2], pauses[1:3], strict=True)
-    assert all(after >= 1.5 * before for before, after in growing), pauses
+    assert all(after >= 1.5 * before for before, after in pairwise(pauses[:3])), pauses
     assert len(graveyard.daemon.of("agent.escalated", agent="failing")) == 1
     failure = graveyard.daemon.wait_for("agent.restart.failed", agent="failing")
     assert (failure["exit_code"], failure["attempt"]) == (1, 1)

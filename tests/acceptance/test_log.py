@@ -12,7 +12,7 @@ ROUNDS = 5
 
 
 def owned(name: str, script: str, *arguments: str) -> dict[str, Any]:
-    restart = {"kind": "process", "command": ["sh", "-c", script, *arguments]}
+    restart = {"kind": "process", "command": ["sh", "-c", script, *arguments], "backoff": {"initial": "100ms"}}
     return {"name": name, "heartbeat": {"kind": "none"}, "restart": restart}
 
 
@@ -31,7 +31,7 @@ def test_a_reader_that_hangs_and_then_dies_holds_nothing_up(site: Any) -> None:
     daemon.wait_for("agent.started", count=FLOODERS + 1)
     daemon.deafen()
     go.touch()
-    site.until(lambda: done[0].exists())
+    site.until(done[0].exists)
     pid.unlink()
     site.kill(first)
     second = int(site.until(lambda: pid.exists() and pid.read_text()))

@@ -13,6 +13,7 @@ LAG = 2.0
 OVERFLOW = {"payloads": [], "meta": {"error": {"kind": "context_overflow", "message": "the conversation is too long"}}}
 UNPAID = {"payloads": [{"text": "Billing error: top up; retry after about 2 seconds.", "isError": True}], "meta": {}}
 TOMBSTONE = "This session ended during restart recovery and takes no more messages."
+BURIED = {"ok": False, "error": {"type": "gateway", "message": TOMBSTONE}}
 
 RULES: list[dict[str, Any]] = [
     {"agent": "aborted", "kind": "restart", "answer": {"payloads": [{"text": "as before"}], "meta": {"aborted": True}}},
@@ -24,7 +25,12 @@ RULES: list[dict[str, Any]] = [
     {"agent": "unpaid", "kind": "restart", "nth": 1, "answer": UNPAID},
     {"agent": "unpaid", "kind": "restart", "sleep": 0.2, "beat_after": 0.1},
     {"agent": "lingering", "kind": "restart", "linger": 300},
-    {"agent": "terminal", "kind": "restart", "exit": 1, "answer": {"ok": False, "error": {"type": "gateway", "message": TOMBSTONE}}},
+    {
+        "agent": "terminal",
+        "kind": "restart",
+        "exit": 1,
+        "answer": {"ok": False, "error": {"type": "gateway", "message": TOMBSTONE}},
+    },
     {"agent": "stubborn", "kind": "abort", "exit": 1, "stderr": "no such session\n"},
     {"agent": "reviving", "kind": "restart", "sleep": 1.2, "beat_after": 1.0},
 ]

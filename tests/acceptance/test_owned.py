@@ -7,7 +7,9 @@ LAG = 2.0
 """Seconds that a slow, shared machine may add to what is measured."""
 
 # Tells its own pid and that of a child in a session of its own, whole or not at all.
-FAMILY = 'setsid sleep 300 & echo $$ $! > pids.new; mv pids.new "$0"; echo "hello from $COLLECTIONS_SUPERVISOR_AGENT"; exec sleep 300'
+FAMILY = (
+    'setsid sleep 300 & echo $$ $! > pids.new; mv pids.new "$0"; echo "hello from $COLLECTIONS_SUPERVISOR_AGENT"; exec sleep 300'
+)
 
 BEAT = """printf '{"timestamp": %s, "stale": false}\\n' "$(date +%s.%N)" >> "$COLLECTIONS_SUPERVISOR_HEARTBEAT" """
 

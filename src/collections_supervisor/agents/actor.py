@@ -27,6 +27,7 @@ from collections_supervisor.agents.view import view
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionRequest, AgentChanged, Emit, Reading
 from collections_supervisor.system.emit import write
+from collections_supervisor.system.inbox import Inbox
 
 INBOX = 16
 """Events under way at one time: an action says two, a child one, each before its sender can say another."""
@@ -49,7 +50,7 @@ class AgentActor:
         self._runner = runner
         self._tell = tell
         self._log = ports.log
-        self._send, self._inbox = anyio.create_memory_object_stream[Event](INBOX)
+        self._inbox: Inbox[Event] = Inbox(INBOX)
         self._state = first_state(ports.clock.now())
         self._told: AgentState | None = None
         self._reading: Reading | None = None
@@ -63,8 +64,6 @@ class AgentActor:
                 await self._supervise(tasks)
         finally:
             self._give_slot_back()
-            self._send.close()
-            self._inbox.close()
             await self._runner.close()
 
     async def _supervise(self, tasks: TaskGroup) -> None:
@@ -82,13 +81,7 @@ class AgentActor:
                     await self._apply(event, tasks)
                 self._due = next_due(self._policy, self._state, now)
             await self._report()
-            event = await self._next_event()
-
-    async def _next_event(self) -> Event | None:
-        now = self._ports.clock.now()
-        with anyio.move_on_after(min(self._due, next_glance(self._policy, self._state, now)) - now.mono):
-            return await self._inbox.receive()
-        return None
+            event = await self._inbox.next(min(self._due, next_glance(self._policy, self._state, now)))
 
     async def _apply(self, event: Event, tasks: TaskGroup) -> None:
         state, effects = step(self._policy, self._state, event, self._ports.clock.now(), self._ports.jitter())
@@ -135,7 +128,7 @@ class AgentActor:
 
     async def _wait_for_slot(self) -> None:
         await self._ports.slots.acquire_on_behalf_of(self)
-        await self._send.send(SlotGranted())
+        await self._inbox.put(SlotGranted())
 
     def _give_slot_back(self) -> None:
         if self in self._ports.slots.statistics().borrowers:
@@ -146,17 +139,17 @@ class AgentActor:
             outcome = await self._runner.run(request, self._begin)
         finally:
             self._give_slot_back()
-        await self._send.send(ActionEnded(outcome=outcome))
+        await self._inbox.put(ActionEnded(outcome=outcome))
         if outcome.result == "ok":
             tasks.start_soon(self._watch_child)
 
     async def _begin(self) -> None:
-        await self._send.send(ActionStarted(at=self._ports.clock.now().wall))
+        await self._inbox.put(ActionStarted(at=self._ports.clock.now().wall))
 
     async def _watch_child(self) -> None:
         exited = await self._runner.wait()
         if exited is not None:
-            await self._send.send(exited)
+            await self._inbox.put(exited)
 
     # --- The report ---
 

@@ -1,0 +1,386 @@
+"""Processes of our own, for real: started, logged, ended with all that they started."""
+
+import os
+import signal
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from collections_supervisor.agents.owned import LINE, LINES, OwnedProcess
+from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.workplace import Workplace
+from collections_supervisor.config.schema import AgentConfig, RestartPolicy
+from collections_supervisor.messages import ActionOutcome, ActionRequest
+from collections_supervisor.system.clock import SystemClock
+from collections_supervisor.system.process_table import is_alive, start_time
+from collections_supervisor.system.shutdown import Shutdown
+
+DEADLINE = 30.0
+
+
+class Bench:
+    """Processes of one agent, and what they said."""
+
+    def __init__(self, folder: Path, log: Any) -> None:
+        self.folder = folder
+        self.log = log
+        self.shutdown = Shutdown(10.0, SystemClock())
+        self.made: list[OwnedProcess] = []
+        self.begun = 0
+        self._count = 0
+
+    def own(self, *command: str, **restart: Any) -> OwnedProcess:
+        policy = AgentConfig(
+            name="worker", restart=RestartPolicy(kind="process", command=command, **{"stop_grace": 5.0, **restart})
+        )
+        place = Workplace(
+            folder=self.folder,
+            environment={**os.environ, "HOOKS_TOKEN": "secret"},
+            secrets=frozenset({"HOOKS_TOKEN"}),
+            shutdown=self.shutdown,
+            clock=SystemClock(),
+            log=self.log,
+        )
+        self.made.append(OwnedProcess(policy, place))
+        return self.made[-1]
+
+    def shell(self, script: str, **restart: Any) -> OwnedProcess:
+        return self.own("sh", "-c", script, **restart)
+
+    def python(self, script: str, **restart: Any) -> OwnedProcess:
+        return self.own("{python}", "-I", "-S", "-u", "-c", script, **restart)
+
+    async def begin(self) -> None:
+        self.begun += 1
+
+    def request(self) -> ActionRequest:
+        self._count += 1
+        return ActionRequest(action_id=f"worker-{os.getpid()}-{id(self)}-{self._count}", agent="worker", attempt=1)
+
+    async def start(self, process: OwnedProcess) -> ActionOutcome:
+        with anyio.fail_after(DEADLINE):
+            return await process.run(self.request(), self.begin)
+
+    async def live(self, process: OwnedProcess) -> ChildExited | None:
+        """Start it and wait for its end."""
+        assert (await self.start(process)).result == "ok"
+        with anyio.fail_after(DEADLINE):
+            return await process.wait()
+
+    @property
+    def said(self) -> list[str]:
+        return [entry["message"] for entry in self.log.of("agent.output")]
+
+    @property
+    def pids(self) -> list[int]:
+        path = self.folder / "pids"
+        return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, log: Any) -> Any:
+    bench = Bench(tmp_path, log)
+    yield bench
+    for process in bench.made:
+        await process.close()
+    for pid in bench.pids:
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def no_pipe_leaks() -> Iterator[None]:
+    before = pipes()
+    yield
+    assert pipes() == before
+
+
+def pipes() -> set[str]:
+    """The pipes that are open in this process."""
+    links = (os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+    return {link for link in links if "pipe:" in link}
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    with anyio.fail_after(DEADLINE):
+        while not (found := condition()):
+            await anyio.sleep(0.01)
+        return found
+
+
+def alive(pid: int) -> bool:
+    started = start_time(pid)
+    return started is not None and is_alive(pid, started)
+
+
+async def with_waiter(process: OwnedProcess, work: Callable[[], Awaitable[Any]]) -> list[ChildExited | None]:
+    """What whoever waits for the process is told while something is done to it."""
+    told: list[ChildExited | None] = []
+
+    async def wait() -> None:
+        told.append(await process.wait())
+
+    with anyio.fail_after(DEADLINE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.sleep(0)
+            await work()
+    return told
+
+
+# --- Its life ---
+
+
+async def test_it_is_started_and_its_end_is_told(bench: Bench) -> None:
+    exited = await bench.live(bench.shell("exit 3"))
+    assert exited is not None
+    assert (exited.exit_code, exited.signal) == (3, None)
+    assert 0 < exited.uptime_s < DEADLINE
+    assert bench.begun == 1
+
+
+async def test_an_end_by_a_signal_names_it(bench: Bench) -> None:
+    exited = await bench.live(bench.shell("kill -SEGV $$"))
+    assert exited is not None
+    assert (exited.exit_code, exited.signal) == (None, "SIGSEGV")
+
+
+async def test_without_a_process_there_is_no_end_to_wait_for(bench: Bench) -> None:
+    process = bench.shell("exit 0")
+    assert await process.wait() is None
+    await process.close()
+
+
+async def test_what_we_end_ourselves_is_no_end_to_be_judged(bench: Bench) -> None:
+    process = bench.shell(f"echo $$ > {bench.folder}/pids; sleep 1000")
+    await bench.start(process)
+    [pid] = await until(lambda: bench.pids)
+    assert await with_waiter(process, process.close) == [None]
+    assert not alive(pid)
+
+
+async def test_started_anew_the_one_before_is_ended_first(bench: Bench) -> None:
+    process = bench.shell(f"setsid sleep 1000 & echo $! >> {bench.folder}/pids; echo $$ >> {bench.folder}/pids; wait")
+    await bench.start(process)
+    first = list(await until(lambda: len(bench.pids) == 2 and bench.pids))
+    assert await with_waiter(process, lambda: bench.start(process)) == [None]
+    assert not [pid for pid in first if alive(pid)]
+    await until(lambda: len(bench.pids) == 4)
+    assert all(alive(pid) for pid in bench.pids[2:])
+    await process.close()
+    assert not [pid for pid in bench.pids if alive(pid)]
+
+
+async def test_what_one_that_died_left_behind_is_ended_before_the_next_start(bench: Bench) -> None:
+    process = bench.shell(f"setsid sleep 1000 & echo $! >> {bench.folder}/pids")
+    exited = await bench.live(process)
+    assert exited is not None
+    [orphan] = bench.pids
+    assert alive(orphan), "it may be all there is of it, until it is started anew"
+    await bench.start(process)
+    assert not alive(orphan)
+
+
+async def test_it_is_asked_with_its_own_signal_and_has_its_grace(bench: Bench) -> None:
+    script = f"trap 'echo int > {bench.folder}/asked; exit 0' INT; echo $$ > {bench.folder}/pids; while :; do sleep 0.05; done"
+    process = bench.shell(script, stop_signal="INT")
+    await bench.start(process)
+    await until(lambda: bench.pids)
+    await process.close()
+    assert (bench.folder / "asked").read_text() == "int\n"
+
+
+async def test_one_that_does_not_heed_it_is_killed_after_its_grace(bench: Bench) -> None:
+    process = bench.shell(f"trap '' TERM; echo $$ > {bench.folder}/pids; while :; do sleep 0.05; done", stop_grace=0.3)
+    await bench.start(process)
+    [pid] = await until(lambda: bench.pids)
+    await process.close()
+    assert not alive(pid)
+
+
+async def test_an_operators_second_signal_cuts_its_grace_short(bench: Bench) -> None:
+    process = bench.shell(f"trap '' TERM; echo $$ > {bench.folder}/pids; while :; do sleep 0.05; done", stop_grace=1000.0)
+    await bench.start(process)
+    [pid] = await until(lambda: bench.pids)
+    bench.shutdown.kill_now.set()
+    with anyio.fail_after(DEADLINE):
+        await process.close()
+    assert not alive(pid)
+
+
+async def test_it_knows_whom_it_is_and_no_secrets(bench: Bench) -> None:
+    process = bench.own(
+        "sh", "-c", 'echo "$COLLECTIONS_SUPERVISOR_AGENT $1 $COLOUR ${HOOKS_TOKEN-none}"; pwd', "sh", "{agent}",
+        env={"COLOUR": "blue"}, cwd=bench.folder,
+    )  # fmt: skip
+    await bench.live(process)
+    assert bench.said == ["worker worker blue none", str(bench.folder)]
+
+
+@pytest.mark.parametrize("command", [("nowhere-to-be-found",), ("/etc/passwd",), ("/",)])
+async def test_a_command_that_cannot_be_run_is_a_fault_of_the_configuration(bench: Bench, command: tuple[str, ...]) -> None:
+    process = bench.own(*command)
+    outcome = await bench.start(process)
+    assert (outcome.result, outcome.classified) == ("failed", "configuration")
+    assert command[0] in outcome.cause
+    assert await process.wait() is None
+
+
+async def test_a_folder_that_is_missing_is_a_fault_of_the_configuration(bench: Bench) -> None:
+    outcome = await bench.start(bench.own("true", cwd=bench.folder / "nowhere"))
+    assert (outcome.result, outcome.classified) == ("failed", "configuration")
+
+
+# --- Cut short ---
+
+
+async def test_cut_short_while_waiting_its_pipe_is_closed_and_it_can_still_be_ended(bench: Bench) -> None:
+    process = bench.shell(f"echo $$ > {bench.folder}/pids; sleep 1000")
+    await bench.start(process)
+    [pid] = await until(lambda: bench.pids)
+    with anyio.move_on_after(0.05):
+        await process.wait()
+    assert alive(pid)
+    await process.close()
+    assert not alive(pid)
+
+
+async def test_cut_short_right_before_the_start_nothing_is_left_open(bench: Bench) -> None:
+    before = pipes()
+    process = bench.shell("sleep 1000")
+    with anyio.CancelScope() as scope:
+
+        async def begin() -> None:
+            scope.cancel()
+
+        await process.run(bench.request(), begin)
+    assert scope.cancelled_caught
+    await process.close()
+    assert pipes() == before
+
+
+async def test_cut_short_at_any_moment_of_the_start_nothing_is_left(bench: Bench) -> None:
+    before = pipes()
+    for number in range(15):
+        process = bench.shell(f"echo $$ >> {bench.folder}/pids; sleep 1000")
+        with anyio.move_on_after(0.001 * number):
+            await bench.start(process)
+            await process.wait()
+        await process.close()
+    assert not [pid for pid in bench.pids if alive(pid)]
+    assert pipes() == before
+
+
+# --- What it says ---
+
+
+async def test_its_lines_are_events(bench: Bench) -> None:
+    await bench.live(bench.shell(r"printf 'one\ntwo\r\n\n   \nlast words'; echo three >&2"))
+    assert sorted(bench.said) == sorted(["one", "two", "last wordsthree"]) or bench.said == ["one", "two", "last words", "three"]
+    [entry] = [entry for entry in bench.log.of("agent.output") if entry["message"] == "one"]
+    assert (entry["agent"], entry["level"]) == ("worker", 20)
+
+
+async def test_a_last_line_without_an_end_is_said_too(bench: Bench) -> None:
+    await bench.live(bench.shell("printf 'going down'"))
+    assert bench.said == ["going down"]
+
+
+async def test_what_is_no_text_is_said_as_well_as_can_be(bench: Bench) -> None:
+    await bench.live(bench.shell(r"printf 'caf\351 \303\251\n'"))
+    assert bench.said == ["caf\N{REPLACEMENT CHARACTER} é"]
+
+
+async def test_a_long_line_is_cut(bench: Bench) -> None:
+    await bench.live(bench.python(f"print('x' * {3 * LINE}); print('next')"))
+    assert max(len(line) for line in bench.said) == LINE
+    assert bench.said[-1] == "next"
+
+
+async def test_a_line_in_pieces_is_one(bench: Bench) -> None:
+    await bench.live(
+        bench.python("import sys, time\nfor part in ('a', 'b', 'c\\n'):\n sys.stdout.write(part)\n time.sleep(0.05)")
+    )
+    assert bench.said == ["abc"]
+
+
+async def test_a_line_is_told_while_it_lives(bench: Bench) -> None:
+    process = bench.shell("echo up; sleep 1000")
+    await bench.start(process)
+    assert await with_waiter(process, lambda: close_after(process, lambda: bench.said)) == [None]
+    assert bench.said == ["up"]
+
+
+async def close_after(process: OwnedProcess, condition: Callable[[], Any]) -> None:
+    await until(condition)
+    await process.close()
+
+
+async def test_all_that_it_said_right_before_its_end_is_told(bench: Bench) -> None:
+    for _ in range(10):
+        await bench.live(bench.shell("seq 1 10; exit 1"))
+    assert bench.said == [str(number) for number in range(1, 11)] * 10
+
+
+async def test_what_it_left_behind_may_hold_its_output_open(bench: Bench) -> None:
+    exited = await bench.live(bench.shell(f"sleep 1000 & echo $! > {bench.folder}/pids; echo bye"))
+    assert exited is not None
+    assert bench.said == ["bye"]
+
+
+async def test_a_flood_is_bounded_and_every_line_is_told_or_counted(bench: Bench) -> None:
+    lines = 30_000
+    exited = await bench.live(bench.python(f"for n in range({lines}): print(n)"))
+    assert exited is not None
+    dropped = sum(entry["dropped"] for entry in bench.log.of("agent.output.skipped"))
+    assert len(bench.said) + dropped == lines
+    assert len(bench.said) <= LINES * (exited.uptime_s + 2)
+    assert bench.said[:3] == ["0", "1", "2"]
+    skipped = bench.log.of("agent.output.skipped")[-1]
+    assert (skipped["agent"], skipped["level"]) == ("worker", 30)
+
+
+async def test_a_flood_does_not_keep_the_others_waiting(bench: Bench) -> None:
+    process = bench.shell("yes")
+    await bench.start(process)
+    late: list[float] = []
+
+    async def tick() -> None:
+        for _ in range(50):
+            begun = anyio.current_time()
+            await anyio.sleep(0.01)
+            late.append(anyio.current_time() - begun)
+        await process.close()
+
+    assert await with_waiter(process, tick) == [None]
+    assert sorted(late)[len(late) // 2] < 0.25
+
+
+async def test_a_flood_without_line_ends_takes_no_memory(bench: Bench) -> None:
+    process = bench.python("import os\nfor _ in range(800): os.write(1, b'x' * 65536)")
+    await bench.start(process)
+    tracemalloc.start()
+    try:
+        with anyio.fail_after(DEADLINE):
+            await process.wait()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000, "50 MB were written"
+    assert all(len(line) <= LINE for line in bench.said)
+
+
+async def test_it_outlives_a_log_that_nobody_reads_as_fast(bench: Bench) -> None:
+    # Nobody waits for it yet: its pipe is full, it waits, and it goes on as soon as somebody reads.
+    process = bench.python("for n in range(20000): print(n)")
+    await bench.start(process)
+    await anyio.sleep(0.1)
+    exited = await process.wait()
+    assert exited is not None
+    assert exited.exit_code == 0
+
+
