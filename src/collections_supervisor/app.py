@@ -135,6 +135,7 @@ class Daemon:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, signals)
+                tasks.start_soon(self._shutdown.run)
                 await self._serve()
                 tasks.cancel_scope.cancel()
             self._log.info("supervisor.stopped", message="stopped cleanly")

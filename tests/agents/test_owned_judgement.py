@@ -325,7 +325,7 @@ def test_each_start_has_its_grace_for_the_first_beat(make: Make, script: Any) ->
 def test_a_first_beat_in_the_pause_before_the_next_start_saves_the_process(make: Make, script: Any) -> None:
     plan = {"backoff": Backoff(initial=50.0, max=50.0, jitter=0.0)}
     world = make(sources=SOURCES, restart=plan, does=lambda n: script(duration=0.0, beat_after=None if n == 0 else 40.0))
-    world.run(START + 30 + 200)
+    world.run(START + 30 + 95)
     # The second start beats 10 s after its grace: it is slow, and it lives. Ending it now would end good work.
     assert len(world.starts) == 2
     assert world.report().status == "healthy"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import assert_never
 
 import anyio
@@ -136,15 +137,16 @@ class AgentActor:
 
     async def _act(self, request: ActionRequest, tasks: TaskGroup) -> None:
         try:
-            outcome = await self._runner.run(request, self._begin)
+            outcome = await self._runner.run(request, partial(self._begin, tasks))
         finally:
             self._give_slot_back()
         await self._inbox.put(ActionEnded(outcome=outcome))
         if outcome.result == "ok":
             tasks.start_soon(self._watch_child)
 
-    async def _begin(self) -> None:
-        await self._inbox.put(ActionStarted(at=self._ports.clock.now().wall))
+    async def _begin(self, tasks: TaskGroup) -> None:
+        # Not through the inbox: what counts must be kept before it is begun, or a crash right after would pay twice.
+        await self._apply(ActionStarted(at=self._ports.clock.now().wall), tasks)
 
     async def _watch_child(self) -> None:
         exited = await self._runner.wait()

@@ -32,6 +32,12 @@ def wants_restart(turn: Turn) -> bool:
     return state.missed > 0 and not says_stop(state.beat)
 
 
+def is_back(turn: Turn) -> bool:
+    """Whether the agent came back while it was being restarted, so that what became of the restart does not matter."""
+    down = is_owned(turn.policy) and turn.state.child is None
+    return not turn.state.missed and not down
+
+
 def says_stop(beat: Beat | None) -> bool:
     """Whether the agent asked for a human rather than for a restart."""
     return beat is not None and beat.status in ("stuck", "waiting")
@@ -39,13 +45,12 @@ def says_stop(beat: Beat | None) -> bool:
 
 def consider(turn: Turn) -> None:
     """Ask for a restart if the agent needs one, and attempts, backoff and budget allow it; hold it if they do not."""
-    state, now = turn.state, turn.now.mono
-    if not wants_restart(turn) or state.attempt is not None:
-        return
-    if state.hold is not None:
-        if state.hold.until is None or now < state.hold.until:
-            return
+    now = turn.now.mono
+    if turn.state.hold is not None and turn.state.hold.until is not None and now >= turn.state.hold.until:
         turn.set(hold=None)
+    state = turn.state
+    if not wants_restart(turn) or state.attempt is not None or state.hold is not None:
+        return
     if state.next_attempt_at is not None and now < state.next_attempt_at:
         return
     limit = turn.policy.restart.attempts_per_incident
@@ -73,7 +78,7 @@ def _budget(turn: Turn) -> str:
 
 def _ask(turn: Turn) -> None:
     state = turn.state
-    first = is_owned(turn.policy) and state.child is None and state.last_exit is None
+    first = is_owned(turn.policy) and not state.begun
     number = 0 if first else state.attempts + 1
     request = ActionRequest(
         action_id=f"{turn.policy.name}-{turn.now.wall:%Y%m%dT%H%M%S%f}-{state.restarts + 1}",
@@ -109,7 +114,12 @@ def granted(turn: Turn) -> None:
     else:
         turn.set(attempt=None)
         turn.effects.append(GiveSlotBack())
-        skipped(turn, "fresh_beat", "the agent beat again before its restart began")
+        if turn.state.source == "unreadable":
+            skipped(turn, "unreadable", "its heartbeat cannot be read, so nothing is known to be wrong")
+        elif says_stop(turn.state.beat):
+            skipped(turn, "asked_for_help", "it asked for a person")
+        else:
+            skipped(turn, "fresh_beat", "it beat again before its restart began")
 
 
 def skipped(turn: Turn, reason: str, sentence: str) -> None:
@@ -125,6 +135,7 @@ def started(turn: Turn, at: datetime) -> None:
     attempt = state.attempt
     turn.set(attempt=msgspec.structs.replace(attempt, phase="running", started=at))
     if attempt.first:
+        turn.set(begun=True)
         return
     number = attempt.request.attempt
     turn.set(

@@ -3,7 +3,7 @@
 import msgspec
 
 from collections_supervisor.agents import backoff
-from collections_supervisor.agents.attempts import SETTLED, hold, skipped, used_up, wants_restart
+from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, used_up
 from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.state import Attempt, Child, ChildExited
 from collections_supervisor.agents.turn import Turn
@@ -85,7 +85,13 @@ def check_proof(turn: Turn) -> None:
 def check_settled(turn: Turn) -> None:
     """Forgive an owned process its short lives once it has lived for a while; being ready is not enough."""
     state = turn.state
-    if state.child is not None and state.attempt is None and turn.now.mono >= state.child.started_at + SETTLED:
+    child = state.child
+    if state.attempt is not None and state.attempt.phase != "proving":
+        # The child that is known is the one being replaced.
+        return
+    if child is None or turn.now.mono < child.started_at + SETTLED:
+        return
+    if not turn.policy.sources or (state.beat is not None and state.beat.stamp > child.started):
         turn.set(attempts=0, short_lives=0)
 
 
@@ -106,14 +112,15 @@ def _succeeded(turn: Turn, attempt: Attempt) -> None:
 
 def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     turn.set(attempt=None)
-    if is_owned(turn.policy):
-        turn.set(child=None)
+    if is_owned(turn.policy) and attempt.phase != "proving":
+        # It was not even started. One that merely did not beat in time lives on, and may yet beat before it is replaced.
+        turn.set(child=None, short_lives=turn.state.short_lives + 1)
     what, event = (
         ("timed out", "agent.restart.timed_out") if outcome.result == "timed_out" else ("failed", "agent.restart.failed")
     )
     turn.emit("error", event, _sentence(turn, what, outcome), **_facts(attempt, outcome))
     turn.error(f"restart {what}: {outcome.cause}")
-    if wants_restart(turn):
+    if not is_back(turn):
         _follow_up(turn, attempt, outcome)
 
 
@@ -173,7 +180,9 @@ def child_exited(turn: Turn, event: ChildExited) -> None:
     how = f"killed by {event.signal}" if event.signal else f"exit code {event.exit_code}"
     facts: dict[str, Value] = {"exit_code": event.exit_code, "signal": event.signal, "uptime_s": round(event.uptime_s, 3)}
     turn.emit("warning", "agent.exited", f"{turn.policy.name} ended: {how} after {span(event.uptime_s)}", **facts, adopted=False)
-    if state.attempt is not None and state.attempt.phase == "running":
+    if state.attempt is not None and state.attempt.phase != "proving":
+        # A start is on its way already and will take its place.
+        turn.set(child=None)
         return
     turn.set(child=None, attempt=None, last_exit=f"{how} after {span(event.uptime_s)}")
     if not state.missed:

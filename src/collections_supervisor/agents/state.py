@@ -83,6 +83,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     recovered_at: float | None = None
     beats_since: int = 0
     well_since: float | None = None
+    begun: bool = False
+    """An owned process was started once; every further start is a restart."""
     child: Child | None = None
     ready_by: float | None = None
     """An owned process that was started while all was well has until then for its first beat."""

@@ -73,6 +73,8 @@ def _is_sign_of_life(turn: Turn, before: AgentState) -> bool:
     if not turn.policy.sources:
         # Alive is all that can be known of it, and it is believed once it has lived for a while.
         return state.child is not None and turn.now.mono - state.child.started_at >= SETTLED
+    if before.source == "unreadable" and state.source == "ok":
+        return state.beat is not None
     if state.beat is None or state.beat == before.beat:
         return False
     return before.beat is None or state.beat.stamp > before.beat.stamp
@@ -109,7 +111,8 @@ def _welcome(turn: Turn, before: AgentState) -> None:
         turn.set(recovered_at=now.mono, beats_since=0, well_since=state.beat_at or now.mono)
         if state.trouble is not None:
             turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=now.wall, held=False))
-    turn.set(beats_since=turn.state.beats_since + 1)
+    if turn.policy.sources:
+        turn.set(beats_since=turn.state.beats_since + 1)
     well = turn.state.well_since
     if well is not None and (state.beat_at or now.mono) - well >= max(2 * (turn.policy.period or 0.0), STEADY):
         turn.set(attempts=0, well_since=None)

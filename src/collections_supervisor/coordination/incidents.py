@@ -34,7 +34,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic instant of the opening; reminders count from it."""
     sequence: int = 0
     reminders: int = 0
-    held_told: bool = False
+    hold_told: int = 0
+    """The most that a person was told of restarts being held: nothing, for a while (1), for good (2)."""
     outstanding: tuple[Notice, ...] = ()
     """Notices that nobody has yet."""
     delivered: bool = False
@@ -68,17 +69,30 @@ def open_incident(subject: Subject, trouble: Trouble, wall: datetime, mono: floa
         missed=trouble.missed,
         opened_at=trouble.since,
         told_at=mono,
-        held_told=trouble.held,
+        hold_told=_hold(subject, trouble),
     )
     return _with_notice(incident, "opened", subject, wall)
 
 
 def update(incident: Incident, subject: Subject, trouble: Trouble, wall: datetime) -> Incident:
     """The incident with what is known now; being held is news that a person must have at once."""
-    changed = msgspec.structs.replace(incident, reason=trouble.reason, missed=trouble.missed, recovered_at=trouble.recovered_at)
-    if trouble.held and not incident.held_told:
-        return _with_notice(msgspec.structs.replace(changed, held_told=True), "reminder", subject, wall)
-    return changed
+    told = 0 if trouble.recovered_at is not None else incident.hold_told
+    hold = _hold(subject, trouble)
+    changed = msgspec.structs.replace(
+        incident,
+        reason=trouble.reason,
+        missed=trouble.missed,
+        recovered_at=trouble.recovered_at,
+        hold_told=max(told, hold),
+    )
+    return _with_notice(changed, "reminder", subject, wall) if hold > told else changed
+
+
+def _hold(subject: Subject, trouble: Trouble) -> int:
+    if not trouble.held:
+        return 0
+    held = subject.report.held if subject.report is not None else None
+    return 1 if held is not None and held.until is not None else 2
 
 
 def reminder_due_at(incident: Incident, repeat_after: float) -> float:

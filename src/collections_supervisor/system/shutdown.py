@@ -11,6 +11,10 @@ TREE_GRACE = 5.0
 """Seconds between TERM and KILL for what an action started."""
 
 
+MOST_ASKED = 2
+"""Signals to stop that are obeyed in order; one more ends the process on the spot."""
+
+
 class Shutdown:
     """The operator's signals as events: stop, kill what runs now, and the time that is left."""
 
@@ -19,13 +23,15 @@ class Shutdown:
         self.requested = anyio.Event()
         self.kill_now = anyio.Event()
         self.signal = ""
+        self._asked = 0
         self._grace = grace
         self._clock = clock
         self._deadline: float | None = None
 
     def ask(self, number: int) -> None:
         """Take one signal: the first stops, the second kills what runs, the third ends the process on the spot."""
-        if self.kill_now.is_set():
+        self._asked += 1
+        if self._asked > MOST_ASKED:
             os._exit(128 + number)
         if self.requested.is_set():
             self.kill_now.set()
@@ -33,6 +39,12 @@ class Shutdown:
         self.signal = signal.Signals(number).name
         self._deadline = self._clock.now().mono + self._grace
         self.requested.set()
+
+    async def run(self) -> None:
+        """Once asked to stop, see to it that the grace ends for all, also for what was being ended before."""
+        await self.requested.wait()
+        await anyio.sleep(self._grace)
+        self.kill_now.set()
 
     def tree_grace(self) -> float:
         """Seconds that a process tree has between TERM and KILL at this moment."""
