@@ -331,6 +331,19 @@ def test_a_first_beat_in_the_pause_before_the_next_start_saves_the_process(make:
     assert world.report().status == "healthy"
 
 
+def test_a_start_that_never_beats_has_failed_however_young_the_beat_of_the_one_before_is(make: Make, script: Any) -> None:
+    world = make(sources=SOURCES, timeout=3600.0, does=lambda n: script(duration=0.0, beat_after=None if n == 1 else 1.0))
+    for at in range(10, 100, 10):
+        world.beat(START + at)
+    dies_after(world, 95.0)
+    world.run(START + 95 + 29)
+    assert world.starts == [START, START + 95]
+    world.run(START + 95 + 60)
+    assert [entry.fields["reason"] for entry in world.of("agent.restart.failed")] == ["no heartbeat within 30 s of its start"]
+    assert len(world.starts) == 3
+    assert world.report().status == "healthy"
+
+
 def test_short_lives_count_although_each_one_beat(make: Make, script: Any) -> None:
     world = make(sources=SOURCES, does=script(duration=0.0, beat_after=0.5))
     dies_after(world, *[2.0] * 5)

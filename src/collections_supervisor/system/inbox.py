@@ -4,8 +4,6 @@ import asyncio  # noqa: TID251 - anyio has no timer but the deadline of a cancel
 from collections import deque
 from typing import Generic, TypeVar
 
-import anyio
-
 Item = TypeVar("Item")
 
 
@@ -19,7 +17,8 @@ class Inbox(Generic[Item]):
     def __init__(self, limit: int) -> None:
         self._items: deque[Item] = deque()
         self._limit = limit
-        self._changed = anyio.Event()
+        self._changed = asyncio.Event()
+        self._late = False
 
     async def put(self, item: Item) -> None:
         """Hand over an item; waits while the inbox is full."""
@@ -30,16 +29,10 @@ class Inbox(Generic[Item]):
 
     async def next(self, until: float) -> Item | None:
         """The next item; None if none has come by the monotonic instant `until`."""
-        late = False
-
-        def ring() -> None:
-            nonlocal late
-            late = True
-            self._changed.set()
-
-        alarm = asyncio.get_running_loop().call_at(until, ring)
+        self._late = False
+        alarm = asyncio.get_running_loop().call_at(until, self._ring)
         try:
-            while not self._items and not late:
+            while not self._items and not self._late:
                 await self._change()
         finally:
             alarm.cancel()
@@ -49,7 +42,10 @@ class Inbox(Generic[Item]):
         self._changed.set()
         return item
 
+    def _ring(self) -> None:
+        self._late = True
+        self._changed.set()
+
     async def _change(self) -> None:
-        if self._changed.is_set():
-            self._changed = anyio.Event()
+        self._changed.clear()
         await self._changed.wait()
