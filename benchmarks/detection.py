@@ -8,6 +8,8 @@ idle      nobody is due: processor time over a minute, start-up left out
 The last line is JSON.
 """
 
+# ruff: noqa: ARG002 - what stands in for something takes what that takes
+
 import argparse
 import json
 import os

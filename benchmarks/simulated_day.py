@@ -5,6 +5,8 @@
 Without options it measures twenty healthy agents, and the same with two dead ones. The last line is JSON.
 """
 
+# ruff: noqa: ARG002 - what stands in for something takes what that takes
+
 import argparse
 import asyncio
 import cProfile

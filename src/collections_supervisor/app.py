@@ -166,7 +166,7 @@ class Daemon:
                 self._supervise(middle, "coordinator", self._coordinator)
                 async with anyio.create_task_group() as agents:
                     for policy in self._config.agents:
-                        agents.start_soon(self._supervise_agent, policy)
+                        agents.start_soon(self._supervise_agent, policy, name=f"agent {policy.name}")
                     await self._shutdown.requested.wait()
                     self._tell_stop()
                     agents.cancel_scope.cancel()
@@ -241,9 +241,13 @@ def secrets_of(config: Config) -> frozenset[str]:
 
 def prepare_state(folder: Path) -> Lock:
     """Make the state folder private and take its lock; raises OSError or LockHeldError."""
+    lock = folder / "supervisor.lock"
+    # A folder that somebody else uses too, such as /tmp or a home, keeps its mode: all files of ours are private anyway.
+    ours = not folder.exists() or lock.exists() or not any(folder.iterdir())
     (folder / "actions").mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return Lock(folder / "supervisor.lock")
+    if ours:
+        folder.chmod(0o700)
+    return Lock(lock)
 
 
 async def run_daemon(config: Config, logs: LogSystem, run_id: str, environ: Mapping[str, str]) -> None:

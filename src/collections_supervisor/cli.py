@@ -54,7 +54,7 @@ def _load(config_path: Path | None, agents: str | None) -> "Loaded":
     from collections_supervisor.config.loader import find_config, load
 
     try:
-        return load(config_path or find_config(os.environ, Path.cwd()), environ=os.environ, agents_flag=agents)
+        return load(config_path or find_config(os.environ), environ=os.environ, agents_flag=agents)
     except ConfigError as error:
         _fail(CONFIGURATION, str(error))
 
@@ -71,6 +71,7 @@ def _run(config_path: Path | None, agents: str | None) -> int:
     import anyio
 
     from collections_supervisor.app import prepare_state, run_daemon
+    from collections_supervisor.system.files import cause_of
     from collections_supervisor.system.lock import LockHeldError
     from collections_supervisor.system.logs import open_log
 
@@ -82,12 +83,12 @@ def _run(config_path: Path | None, agents: str | None) -> int:
     except LockHeldError as error:
         _fail(LOCKED, str(error))
     except OSError as error:
-        _fail(CONFIGURATION, f"supervisor.state_dir: {state_dir} cannot be used: {error}")
+        _fail(CONFIGURATION, f"supervisor.state_dir: {state_dir} cannot be used: {cause_of(error)}")
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"  # noqa: TID251 - there is no clock before there is a run
     try:
         logs = open_log(config.logging, run_id=run_id, fallback=state_dir / "fallback.log")
     except OSError as error:
-        _fail(CONFIGURATION, f"logging.file: {config.logging.file} cannot be opened: {error}")
+        _fail(CONFIGURATION, f"logging.file: {config.logging.file} cannot be opened: {cause_of(error)}")
     logs.capture()
     try:
         anyio.run(run_daemon, config, logs, run_id, os.environ)
@@ -129,7 +130,8 @@ def check(options: tuple[Path | None, str | None], show_effective: bool) -> None
         click.echo(format_effective(loaded))
         return
     where = loaded.config.path or "built-in values"
-    click.echo(f"{where}: sound, {len(loaded.config.agents)} agents, {len(loaded.warnings)} warnings")
+    names = ", ".join(agent.name for agent in loaded.config.agents)
+    click.echo(f"{where}: no faults; warnings: {len(loaded.warnings)}; agents: {names}")
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})
@@ -158,7 +160,9 @@ def beat(
     policy = next((known for known in config.agents if known.name == agent), None)
     if policy is None:
         known = ", ".join(known.name for known in config.agents)
-        raise click.UsageError(f"no agent is called {agent!r}; there are: {known}")
+        where = config.path or "no configuration file was found, so the built-in agents hold"
+        raise click.UsageError(f"{where}: no agent is called {agent!r}; there are: {known}")
+    _check_beat(status, until, message, command)
     if command:
         complain = lambda line: click.echo(line, err=True)  # noqa: E731
         sys.exit(anyio.run(lambda: beats.run_and_beat(policy, command, clock=SystemClock(), complain=complain)))
@@ -166,6 +170,8 @@ def beat(
     async def append() -> None:
         now = SystemClock().now().wall
         when = beats.parse_until(until, now=now) if until is not None else None
+        if when is not None and when <= now:
+            raise ValueError(f"{until!r} is in the past")
         await beats.append_beat(policy, now=now, status=status, until=when, message=message)  # type: ignore[arg-type]
 
     try:
@@ -174,6 +180,16 @@ def beat(
         raise click.UsageError(f"--until: {error}") from error
     except (OSError, beats.NoHeartbeatLogError) as error:
         _fail(1, f"no heartbeat was written: {error}")
+
+
+def _check_beat(status: str, until: str | None, message: str, command: tuple[str, ...]) -> None:
+    """Refuse what would be ignored: a beat that says less than its caller meant is worse than none."""
+    if command and (status != "ok" or until is not None or message):
+        raise click.UsageError("with a command, status and message are the command's own: leave the options out")
+    if not command and sys.argv[-1] == "--":
+        raise click.UsageError("there is no command behind --")
+    if (status == "busy") != (until is not None):
+        raise click.UsageError("--status busy and --until go together")
 
 
 def main() -> None:

@@ -155,6 +155,8 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
     held: Held | None
     next_attempt_at: datetime | None
+    restartable: bool = True
+    """Whether it would be restarted: not with kind `none`, nor while it says that only a person can help."""
 
 
 class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):

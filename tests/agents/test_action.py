@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,9 @@ def bench(tmp_path: Path, log: Any) -> Bench:
 
 @pytest.fixture(autouse=True)
 def no_descriptor_leaks(bench: Bench) -> Iterator[None]:
-    before = set(os.listdir("/dev/fd"))
     yield
-    left = {fd for fd in set(os.listdir("/dev/fd")) - before if "actions" in os.path.realpath(f"/dev/fd/{fd}")}
-    assert left == set()
+    held = [os.path.realpath(fd) for fd in Path("/dev/fd").iterdir()]
+    assert [path for path in held if path.startswith(str(bench.actions))] == []
 
 
 async def until(condition: Callable[[], Any]) -> Any:
@@ -114,7 +114,7 @@ def alive(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def cancelled_when(work: Callable[[], Awaitable[Any]], condition: Callable[[], Any]) -> AsyncIterator[None]:
+async def cancelled_when(work: Callable[[], Coroutine[Any, Any, Any]], condition: Callable[[], Any]) -> AsyncIterator[None]:
     """`work` runs until the condition holds and is then cancelled; the block is entered when it is over."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work)
@@ -394,7 +394,7 @@ async def test_output_without_end_does_not_fill_the_disk(bench: Bench) -> None:
         outcome = await bench.run(runner)
         tasks.cancel_scope.cancel()
     assert outcome.result == "ok"
-    drops = sum(later < earlier for earlier, later in zip(sizes, sizes[1:], strict=False))
+    drops = sum(later < earlier for earlier, later in pairwise(sizes))
     assert drops >= 1, "it wrote about 30 MB and was never cut"
     assert max(sizes) < 8 * LIMIT
 

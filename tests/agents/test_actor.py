@@ -153,9 +153,11 @@ class Fleet:
         self.told: list[AgentChanged] = []
         self.crashes: list[ActorCrashed] = []
         self.deaf = False
+        self.tell_takes = 0.0
         self.made: list[AgentActor] = []
 
     async def tell(self, changed: AgentChanged) -> bool:
+        await anyio.sleep(self.tell_takes)
         if not self.deaf:
             self.told.append(changed)
         return not self.deaf
@@ -321,6 +323,17 @@ async def test_what_the_coordinator_could_not_take_is_told_at_the_next_look(flee
         assert len(fleet.told) <= told + 1, "and then nothing is told twice"
 
 
+async def test_what_happens_while_the_coordinator_is_being_told_is_told_too(fleet: Fleet) -> None:
+    outside = Outside([Script(probe=0.5, duration=100.0)], beats=[0.0])
+    async with fleet.watching((policy(), outside)):
+        await anyio.sleep(HOUR - 1)
+        fleet.tell_takes = 2.0
+        await anyio.sleep(10.0)
+        assert outside.starts == [HOUR + 0.5]
+        assert fleet.last().restarts == 1
+        assert fleet.last().detail == "attempt 1 runs (command)"
+
+
 async def test_busy_gives_the_slot_back_and_is_looked_at_again(fleet: Fleet) -> None:
     busy = ActionOutcome(result="busy", cause="a turn was active 3 s ago", retry_after=20.0)
     outside = Outside([Script(outcome=busy, probe=0.7), Script(beat_after=0.5)], beats=[0.0])
@@ -348,9 +361,7 @@ async def test_a_beat_while_waiting_for_the_slot_saves_the_restart_and_gives_the
     first = Outside([Script(duration=100.0, beat_after=50.0)], beats=[0.0])
     second = Outside([Script()], beats=[0.5, HOUR + 60])
     third = Outside([Script(beat_after=0.5)], beats=[0.75])
-    await fleet.watch(
-        HOUR + 150, (policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third)
-    )
+    await fleet.watch(HOUR + 150, (policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third))
     assert second.starts == []
     [skipped] = fleet.of("agent.restart.skipped", "watcher")
     assert skipped["reason"] == "fresh_beat"
@@ -566,9 +577,7 @@ async def test_a_crash_of_its_task_starts_a_process_of_ours_anew(fleet: Fleet) -
 # --- Whatever happens ---
 
 durations = st.sampled_from([0.0, 0.5, 1.0, 3.0, 100.0])
-outcomes = st.sampled_from(
-    [ActionOutcome(result="ok"), FAILED, ActionOutcome(result="busy", cause="works", retry_after=30.0)]
-)
+outcomes = st.sampled_from([ActionOutcome(result="ok"), FAILED, ActionOutcome(result="busy", cause="works", retry_after=30.0)])
 scripts = st.lists(
     st.builds(
         Script,
@@ -595,7 +604,12 @@ async def test_no_overlap_no_leak_and_no_more_turns_than_paid_for(
     for number, (script, bug) in enumerate(plans):
         outside = Outside(script, beats=[begun + number])
         outside.bugs = list(bug)
-        agents.append((policy(f"agent-{number}", timeout=120.0, miss_interval=60.0, restart={"per_hour": 4, "attempts_per_incident": 0}), outside))
+        agents.append(
+            (
+                policy(f"agent-{number}", timeout=120.0, miss_interval=60.0, restart={"per_hour": 4, "attempts_per_incident": 0}),
+                outside,
+            )
+        )
     await fleet.watch(1.1 * HOUR, *agents)
     for settled, outside in agents:
         assert not outside.overlapped

@@ -101,7 +101,7 @@ def no_pipe_leaks() -> Iterator[None]:
 
 def pipes() -> set[str]:
     """The pipes that are open in this process."""
-    links = (os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+    links = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
     return {link for link in links if "pipe:" in link}
 
 
@@ -391,5 +391,3 @@ async def test_it_outlives_a_log_that_nobody_reads_as_fast(bench: Bench) -> None
     exited = await process.wait()
     assert exited is not None
     assert exited.exit_code == 0
-
-

@@ -108,7 +108,7 @@ def test_a_human_is_told_at_the_threshold_of_short_lives_and_it_goes_on_being_st
     dies_after(world, *[2.0] * 6)
     world.run(START + 2 + 2 + 1.0)
     assert world.state.short_lives == 2
-    assert world.state.trouble is None
+    assert not world.state.trouble
     world.run(START + 2 + 2 + 1 + 2)
     assert world.state.short_lives == 3
     assert world.report().status == "escalated"
@@ -298,7 +298,9 @@ def test_a_process_that_stays_silent_after_its_restart_reaches_a_human(make: Mak
 
 
 def test_it_is_not_judged_by_its_silence_while_it_is_down(make: Make, script: Any) -> None:
-    world = make(sources=SOURCES, does=script(duration=0.0, beat_after=1.0), restart={"no_restart_exit_codes": (78,)}, glance=10.0)
+    world = make(
+        sources=SOURCES, does=script(duration=0.0, beat_after=1.0), restart={"no_restart_exit_codes": (78,)}, glance=10.0
+    )
     dies_after(world, 20.0, exit_code=78)
     world.run(START + 5000)
     assert (world.report().missed, world.lines, world.report().next_deadline) == (0, [], None)
@@ -363,9 +365,7 @@ def test_an_exit_while_its_restart_begins_starts_it_once(make: Make, script: Any
     world.now = START + 61
     state, effects = step(world.policy, world.state, HeartbeatRead(reading=world.reading()), world.clock(), 0.0)
     assert [effect for effect in effects if isinstance(effect, RunAction)]
-    state, effects = step(
-        world.policy, state, ChildExited(exit_code=None, signal="SIGSEGV", uptime_s=61.0), world.clock(), 0.0
-    )
+    state, effects = step(world.policy, state, ChildExited(exit_code=None, signal="SIGSEGV", uptime_s=61.0), world.clock(), 0.0)
     assert not [effect for effect in effects if isinstance(effect, RunAction)], "the restart asked for is under way already"
     state, effects = step(world.policy, state, ActionStarted(at=world.clock().wall), world.clock(), 0.0)
     state, effects = step(world.policy, state, ActionEnded(outcome=ActionOutcome(result="ok")), world.clock(), 0.0)

@@ -107,9 +107,7 @@ def test_lines_about_an_agent_never_seen() -> None:
 
 def test_a_deadline_as_a_stamp_is_the_same_for_every_clock_reading() -> None:
     settings = policy(timeout=60.0, miss_interval=10.0)
-    seen = [
-        deadline_stamp(settings, state(beat=Beat(stamp=EPOCH), beat_at=at), 2) for at in (100.0, 100.000_000_1, 12345.678901)
-    ]
+    seen = [deadline_stamp(settings, state(beat=Beat(stamp=EPOCH), beat_at=at), 2) for at in (100.0, 100.000_000_1, 12345.678901)]
     assert seen == [EPOCH + timedelta(seconds=70)] * 3
     assert deadline_stamp(policy(startup_grace=50.0, miss_interval=10.0), state(), 1) == EPOCH + timedelta(seconds=50)
     assert deadline_stamp(policy(sources=(), timeout=60.0), state(), 1) == EPOCH + timedelta(seconds=60)

@@ -110,14 +110,14 @@ def test_a_heartbeat_that_can_be_read_again_and_is_in_time_ends_the_trouble_of_n
     world.run(1010.0)
     world.status = "unreadable"
     world.run(1010.0 + 60 + 59)
-    assert world.state.trouble is None
+    assert not world.state.trouble
     world.run(1010.0 + 60 + 75)
     assert "cannot be read" in world.state.trouble.reason
     assert (world.report().status, world.report().missed, world.starts) == ("unknown", 0, [])
     world.status = None
     world.run(1200.0)
     assert world.report().status == "healthy"
-    assert world.state.trouble is None or world.state.trouble.recovered_at is not None
+    assert not world.state.trouble or world.state.trouble.recovered_at
     world.beat(1300.0)
     world.beat(1400.0)
     world.run(1410.0)

@@ -81,7 +81,12 @@ CHILD = Child(started_at=990.0, started=EPOCH)
             "healthy",
             "beats again; its incident is closed when it keeps doing so",
         ),
-        (policy(), seen(missed=1, trouble=TROUBLE, recovered_at=999.0), "unhealthy", "no heartbeat since 2026-11-22T10:59:50.000000Z, 1 missed"),
+        (
+            policy(),
+            seen(missed=1, trouble=TROUBLE, recovered_at=999.0),
+            "unhealthy",
+            "no heartbeat since 2026-11-22T10:59:50.000000Z, 1 missed",
+        ),
         (policy("process", sources=()), state(), "unhealthy", "not running"),
         (
             policy("process", sources=()),
@@ -98,7 +103,12 @@ CHILD = Child(started_at=990.0, started=EPOCH)
             "healthy",
             "ended by itself: exit code 0 after 1 h 00 min",
         ),
-        (policy("process"), state(child=CHILD), "unknown", "no heartbeat yet; it counts as missed 1 h 00 min after it was first known"),
+        (
+            policy("process"),
+            state(child=CHILD),
+            "unknown",
+            "no heartbeat yet; it counts as missed 1 h 00 min after it was first known",
+        ),
         (policy("process"), seen(child=CHILD), "healthy", ""),
     ],
 )

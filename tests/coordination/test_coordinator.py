@@ -240,12 +240,12 @@ async def test_a_trouble_that_is_over_resolves_it_and_the_last_notice_is_owed_un
         await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
         await stage.heard()
         await stage.deliver()
-        assert stage.sinks.owed == ()
+        assert list(stage.sinks.owed) == []
         assert stage.sinks.last.incidents[0].delivered
         await anyio.sleep(HOUR)
         await stage.tell(AgentChanged(report=make_report(), trouble=None))
         await stage.heard()
-        assert stage.sinks.last.incidents == ()
+        assert list(stage.sinks.last.incidents) == []
         assert stage.sinks.last.agents[0].incident is None
         [resolved] = stage.log.of("incident.resolved")
         assert resolved["agent"] == "mailer"
@@ -253,7 +253,7 @@ async def test_a_trouble_that_is_over_resolves_it_and_the_last_notice_is_owed_un
         await anyio.sleep(10 * HOUR)
         assert [(notice.notice, notice.merged) for notice in stage.sinks.owed] == [("resolved", False)]
         await stage.deliver()
-        assert stage.sinks.owed == ()
+        assert list(stage.sinks.owed) == []
         assert stage.sinks.words == ["opened", "resolved"]
 
 
@@ -290,7 +290,7 @@ async def test_the_next_trouble_is_an_incident_of_its_own_also_while_the_last_is
         assert [(notice.notice, notice.merged) for notice in stage.sinks.owed] == [("opened", False), ("resolved", True)]
         assert len({notice.dedup_key for notice in stage.sinks.owed}) == 2
         await stage.deliver()
-        assert stage.sinks.owed == ()
+        assert list(stage.sinks.owed) == []
         assert stage.sinks.last.incidents[0].delivered
 
 
@@ -368,7 +368,7 @@ async def test_how_a_notice_fares_is_shown(stage: Stage, make_report: MakeReport
         await stage.heard()
         [incident] = stage.sinks.last.incidents
         assert (incident.delivered, incident.attempts, incident.error, incident.next_at) == (False, 9, "exit status 1", None)
-        assert stage.sinks.owed == ()
+        assert list(stage.sinks.owed) == []
 
 
 async def test_word_of_a_notice_that_nobody_knows_changes_nothing(
@@ -396,10 +396,10 @@ async def test_word_of_the_last_notice_of_a_closed_incident_is_taken(
         [notice] = stage.sinks.owed
         await stage.tell(attempted(notice))
         await stage.heard()
-        assert stage.sinks.owed == (notice,)
+        assert list(stage.sinks.owed) == [notice]
         await stage.tell(NoticeExpired(dedup_key=notice.dedup_key, sequence=notice.sequence, attempts=9, error="x"))
         await stage.heard()
-        assert stage.sinks.owed == ()
+        assert list(stage.sinks.owed) == []
 
 
 # --- Our own bugs ---
@@ -464,7 +464,7 @@ async def test_a_task_that_crashes_again_and_again_is_told_to_a_human_and_forgiv
         await anyio.sleep(FORGIVEN - 62.0)
         assert len(stage.sinks.last.incidents) == 1
         await anyio.sleep(5.0)
-        assert stage.sinks.last.incidents == ()
+        assert list(stage.sinks.last.incidents) == []
         assert stage.sinks.words == ["opened", "resolved"]
         reports = len(stage.sinks.reports)
         await anyio.sleep(600.0)
@@ -475,10 +475,9 @@ async def test_a_bug_in_a_sink_loses_nothing_that_was_told(
     stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
 ) -> None:
     stage.sinks.bugs = [RuntimeError("a bug")]
-    with pytest.raises(ExceptionGroup):
-        async with stage.running():
-            await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
-            await anyio.sleep(HOUR)
+    await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+    with pytest.raises(RuntimeError, match="a bug"):
+        await stage.coordinator.run()
     async with stage.running():
         await anyio.sleep(61.0)
         assert stage.sinks.words == ["opened"]

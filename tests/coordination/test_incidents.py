@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -176,11 +177,9 @@ def test_three_reminders_and_then_one_a_day_counted_from_the_opening(
 
 @given(st.floats(60, 10 * DAY))
 def test_reminders_never_come_twice_at_one_time(repeat_after: float) -> None:
-    incident = open_incident(
-        Subject(kind="agent", name="mailer"), Trouble(since=EPOCH, reason="dead", missed=2), EPOCH, 123.456
-    )
+    incident = open_incident(Subject(kind="agent", name="mailer"), Trouble(since=EPOCH, reason="dead", missed=2), EPOCH, 123.456)
     instants = due(repeat_after, 10, incident)
-    assert all(later > earlier for earlier, later in zip(instants, instants[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(instants))
 
 
 def test_a_reminder_replaces_the_one_that_nobody_got(incident: Incident, subject: Subject) -> None:

@@ -36,7 +36,9 @@ def notice(**changes: Any) -> Notice:
 
 
 def test_an_alarm_says_what_since_when_what_was_tried_and_what_to_do(make_report: MakeReport) -> None:
-    report = make_report(errors=(AgentError(timestamp=EPOCH, reason="older"), AgentError(timestamp=EPOCH, reason="exit status 1")))
+    report = make_report(
+        errors=(AgentError(timestamp=EPOCH, reason="older"), AgentError(timestamp=EPOCH, reason="exit status 1"))
+    )
     assert notice_text(notice(), report) == (
         "mailer needs you: no heartbeat since 10:00, 2 misses. In trouble since 2026-11-22T11:00:00.000000Z (2 h 00 min). "
         "Restarts so far: 1. Last error: exit status 1. "
@@ -65,11 +67,16 @@ def test_held_for_a_while_says_until_when(make_report: MakeReport) -> None:
     ("changes", "text"),
     [
         ({}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 1 restart so far."),
-        ({"restarts": 2}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 restarts so far."),
+        (
+            {"restarts": 2},
+            "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 restarts so far.",
+        ),
         (
             {"merged": True},
-            "mailer was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min and works again: "
-            "no heartbeat since 10:00, 2 misses.",
+            (
+                "mailer was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min and works again: "
+                "no heartbeat since 10:00, 2 misses."
+            ),
         ),
     ],
 )

@@ -27,9 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 def hold(path: Path) -> "subprocess.Popen[str]":
     """Another process that has the lock."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     return holder
@@ -129,9 +127,9 @@ def test_where_there_can_be_no_file_there_is_no_lock(tmp_path: Path) -> None:
 
 def test_a_refused_lock_leaks_no_descriptor(path: Path) -> None:
     first = Lock(path)
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(10):
         with pytest.raises(LockHeldError):
             Lock(path)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before
     first.close()

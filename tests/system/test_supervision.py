@@ -170,7 +170,7 @@ async def test_a_group_of_errors_is_one_crash(bench: Bench) -> None:
 
 
 async def test_what_no_actor_may_swallow_goes_through(bench: Bench) -> None:
-    class Leave(BaseException):  # noqa: N818 - it is no error
+    class Leave(BaseException):
         pass
 
     async def leave() -> None:

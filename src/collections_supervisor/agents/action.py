@@ -21,11 +21,14 @@ from collections_supervisor.system.placeholders import substitute
 from collections_supervisor.system.process import Child, SpawnError, spawn
 from collections_supervisor.system.process_command import CommandResult, run_command
 
-LOOK = 1.0
+LOOK = 0.25
 """Seconds between two looks at the output of a running action."""
 
 LIMIT = openclaw.MAX_ANSWER_BYTES
-"""Bytes of output that a running action may leave on disk; beyond that it is cut to nothing and begins anew."""
+"""Bytes of output after which a running action's file is cut to nothing and begins anew, at the next look."""
+
+CLOSE = 1.0
+"""Seconds that shortening the files at the end may take."""
 
 TAIL = 64 * 1024
 SHOWN = 2000
@@ -128,7 +131,7 @@ class ActionRunner:
         try:
             outcome = await self._supervised(request, argv, extra, output)
         finally:
-            output.close()
+            await output.close()
         return msgspec.structs.replace(outcome, duration_s=self._place.clock.now().mono - begun)
 
     async def _supervised(
@@ -202,7 +205,7 @@ class _Output:
             self.stdout = self._file(folder / f"{agent}.out")
             self.stderr = self._file(folder / f"{agent}.err")
         except BaseException:
-            self.close()
+            self.let_go()
             raise
 
     def _file(self, path: Path) -> int:
@@ -217,10 +220,13 @@ class _Output:
 
     async def bound(self) -> int:
         """Cut what has grown too large; the size of standard output."""
+        await anyio.to_thread.run_sync(self._cut)
+        return os.fstat(self.stdout).st_size
+
+    def _cut(self) -> None:
         for fd in self._open:
             if os.fstat(fd).st_size > LIMIT:
                 os.ftruncate(fd, 0)
-        return os.fstat(self.stdout).st_size
 
     async def read_stdout(self) -> bytes:
         return await anyio.to_thread.run_sync(os.pread, self.stdout, LIMIT, 0)
@@ -232,7 +238,20 @@ class _Output:
         """The end of both, standard error last."""
         return await anyio.to_thread.run_sync(partial(_tail, self.stdout)) + await self.read_stderr()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Leave no more than the ends of what was written."""
+        with anyio.move_on_after(CLOSE, shield=True):
+            await anyio.to_thread.run_sync(self._keep_tails, abandon_on_cancel=True)
+        self.let_go()
+
+    def _keep_tails(self) -> None:
+        for fd in self._open:
+            if os.fstat(fd).st_size > TAIL:
+                tail = _tail(fd)
+                os.ftruncate(fd, 0)
+                os.write(fd, tail)
+
+    def let_go(self) -> None:
         while self._open:
             os.close(self._open.pop())
 

@@ -59,7 +59,8 @@ def _tell_change(turn: Turn) -> None:
     if after == before:
         return
     turn.set(status=after)
-    if before:
+    if before and (after != "unknown" or turn.state.source != "ok" or turn.state.future is not None):
+        # That nothing is known yet of what was just started is no news.
         level: Level = "warning" if after in ("unhealthy", "restarting", "escalated") else "info"
         turn.emit(level, "agent.state_changed", f"{turn.policy.name} is {after}, was {before}", state=after, previous=before)
 

@@ -138,29 +138,32 @@ class _Lines:
                 if not self._ended:
                     self._read()
         if self._rest:
-            self._tell(self._rest)
+            self._take([self._rest])
         self._tell_skipped()
 
     def _read(self) -> None:
         piece = os.read(self._ours, PIECE)
         self._ended = not piece
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            self._tell(line)
         # A line without an end must not be kept for ever.
         if len(self._rest) > LINE:
-            self._tell(self._rest)
+            lines.append(self._rest)
             self._rest = b""
+        self._take(lines)
 
-    def _tell(self, line: bytes) -> None:
+    def _take(self, lines: list[bytes]) -> None:
+        """Log what the second has room for. The rest is only counted: a piece may hold tens of thousands of lines."""
         now = self._place.clock.now().mono
         if now >= self._second + 1.0:
             self._tell_skipped()
             self._second, self._count = now, 0
-        self._count += 1
-        if self._count > LINES:
-            self._skipped += 1
-            return
+        room = LINES - self._count
+        for line in lines[:room]:
+            self._tell(line)
+        self._count += len(lines[:room])
+        self._skipped += len(lines[room:])
+
+    def _tell(self, line: bytes) -> None:
         text = line[:LINE].decode("utf-8", "replace").rstrip("\r")
         if text.strip():
             self._place.log.info("agent.output", message=text, agent=self._agent)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from collections_supervisor.agents.silence import deadlines_passed, recorded_lines, stale_lines
+from collections_supervisor.agents.silence import deadlines_passed, last_seen, recorded_lines, stale_lines
 from collections_supervisor.agents.state import AgentState, RecordMiss
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
@@ -23,8 +23,8 @@ def observe(turn: Turn, reading: Reading) -> None:
         turn.emit(
             "warning",
             "agent.heartbeat.invalid",
-            f"{reading.invalid} line{'s' if reading.invalid > 1 else ''} in the heartbeat log of {turn.policy.name} "
-            "could not be read and were skipped",
+            f"skipped {reading.invalid} unreadable line{'s' if reading.invalid > 1 else ''} in the heartbeat log of "
+            f"{turn.policy.name}",
             invalid=reading.invalid,
         )
     if reading.status == "unreadable":
@@ -103,7 +103,7 @@ def count_misses(turn: Turn) -> None:
     recorded = max(state.recorded, recorded_lines(state))
     missed = max(passed, stale_lines(turn.policy, state))
     last = state.beat.stamp if state.beat is not None else None
-    reason = f"no heartbeat since {stamp(last)}" if last is not None else "no heartbeat ever"
+    reason = last_seen(state)
     for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, min(passed, MOST_LINES) + 1):
         turn.effects.append(RecordMiss(missed=number, last_heartbeat=last, reason=reason))
     turn.set(missed=missed, recorded=max(recorded, passed))
@@ -114,7 +114,7 @@ def count_misses(turn: Turn) -> None:
 def _tell_miss(turn: Turn, last: datetime | None) -> None:
     missed = turn.state.missed
     silent = (turn.now.wall - last).total_seconds() if last is not None else None
-    ago = f"silent for {span(silent)}" if silent is not None else "never seen"
+    ago = f"silent for {span(silent)}" if silent is not None and turn.state.future is None else last_seen(turn.state)
     turn.emit(
         "warning",
         "agent.heartbeat.missed",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.system.clock import stamp
 
 BUSY_STRETCH = 4
 """An agent that says it is busy may move its deadline to at most this many timeouts after the beat."""
@@ -44,6 +45,15 @@ def next_deadline(policy: AgentConfig, state: AgentState, now: float) -> float |
     """The next instant at which a miss will be counted."""
     first = first_deadline(policy, state)
     return None if first is None else first + deadlines_passed(policy, state, now) * policy.miss_interval
+
+
+def last_seen(state: AgentState) -> str:
+    """When it was last heard of, in words."""
+    if state.future is not None:
+        return f"its clock is wrong: the newest beat is stamped {stamp(state.future.stamp)}, in the future"
+    if state.beat is not None:
+        return f"no heartbeat since {stamp(state.beat.stamp)}"
+    return "no heartbeat ever" if state.source == "missing" else "no valid heartbeat in its log"
 
 
 def stale_lines(policy: AgentConfig, state: AgentState) -> int:

@@ -6,12 +6,11 @@ import msgspec
 
 from collections_supervisor.agents.attempts import SETTLED
 from collections_supervisor.agents.signs import ails, says
-from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, first_deadline, is_owned
+from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, first_deadline, is_owned, last_seen
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import Trouble
-from collections_supervisor.system.clock import stamp
 
 UNREADABLE_CYCLES = 2
 """Cycles that a heartbeat may be unreadable before a human is told; it is never a reason for a restart."""
@@ -37,8 +36,7 @@ def _found(turn: Turn) -> tuple[datetime, str] | None:
     policy, state = turn.policy, turn.state
     findings: list[tuple[datetime, str]] = []
     if state.missed >= policy.miss_threshold:
-        seen = f"no heartbeat since {stamp(state.beat.stamp)}" if state.beat is not None else "it was never seen"
-        findings.append((_threshold_passed(turn), f"{seen}, {state.missed} misses"))
+        findings.append((_threshold_passed(turn), f"{last_seen(state)}, {state.missed} misses"))
     if state.beat is not None and ails(state.beat):
         words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}
         findings.append((state.beat.stamp, words[state.beat.status] + says(state.beat)))

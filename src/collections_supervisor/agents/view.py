@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 
 from collections_supervisor.agents import backoff
-from collections_supervisor.agents.silence import is_owned, next_deadline
+from collections_supervisor.agents.attempts import says_stop
+from collections_supervisor.agents.silence import is_owned, last_seen, next_deadline
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import AgentReport, Held, Now, Status
-from collections_supervisor.system.clock import span, stamp
+from collections_supervisor.system.clock import span
 
 
 def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
@@ -69,15 +70,14 @@ def _restarting(policy: AgentConfig, state: AgentState) -> str:
 def _unhealthy(state: AgentState) -> str:
     if not state.missed:
         return f"not running: {state.last_exit}" if state.last_exit else "not running"
-    seen = f"no heartbeat since {stamp(state.beat.stamp)}" if state.beat is not None else "never seen"
-    return f"{seen}, {state.missed} missed"
+    return f"{last_seen(state)}, {state.missed} missed"
 
 
 def _unknown(policy: AgentConfig, state: AgentState) -> str:
     if state.source == "unreadable":
         return f"its heartbeat cannot be read: {state.source_error}"
     if state.future is not None:
-        return f"its clock is wrong: the newest beat is stamped {stamp(state.future.stamp)}, in the future"
+        return last_seen(state)
     if state.beat is None:
         return f"no heartbeat yet; it counts as missed {span(policy.startup_grace)} after it was first known"
     return "its heartbeat file is gone"
@@ -118,4 +118,5 @@ def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
         paused=False,
         held=Held(reason=held.reason, until=wall(held.until) if held.until is not None else None) if held is not None else None,
         next_attempt_at=wall(attempt_at) if attempt_at is not None else None,
+        restartable=policy.restart.kind != "none" and not says_stop(state.beat),
     )

@@ -13,7 +13,7 @@ FILE_NAME = "supervisor.toml"
 _LARGEST = 1_048_576
 
 
-def find_config(environ: Mapping[str, str], cwd: Path) -> Path | None:
+def find_config(environ: Mapping[str, str], cwd: Path = Path()) -> Path | None:
     """The file to use where none is named: in the working directory, else in the user's configuration; None if neither is there.
 
     Something unusable at the first place counts as found: to pass it over in silence would run with other settings than meant.

@@ -106,7 +106,7 @@ class Coordinator:
             self._ready = True
             self._log.info(
                 "supervisor.ready",
-                message=f"every agent was looked at once: {report.verdict}",
+                message=f"every agent was looked at once; verdict: {report.verdict}",
                 agents=len(self._agents),
                 verdict=report.verdict,
             )

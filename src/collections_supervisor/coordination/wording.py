@@ -42,4 +42,6 @@ def _advice(notice: Notice, report: AgentReport | None) -> str:
         )
     if report.held is not None and report.held.until is not None:
         return f"Automatic restarts go on at {stamp(report.held.until)}; look at {notice.agent} if that is too late."
+    if not report.restartable:
+        return f"It is not restarted by itself: look at {notice.agent}; a fresh heartbeat closes this incident."
     return f"Automatic restarts go on within the budget; look at {notice.agent} and its last lines of output."
