@@ -40,7 +40,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 class World:
     """One agent and its surroundings, driven by the judgement's own idea of when to look next."""
 
-    def __init__(self, policy: AgentConfig, restart: Callable[[int], Script], *, jitter: float = 0.0, glance: float = 0.0) -> None:
+    def __init__(
+        self, policy: AgentConfig, restart: Callable[[int], Script], *, jitter: float = 0.0, glance: float = 0.0
+    ) -> None:
         self.policy = policy
         self.restart = restart
         self.jitter = jitter

@@ -329,7 +329,7 @@ async def test_what_happens_while_the_coordinator_is_being_told_is_told_too(flee
         await anyio.sleep(HOUR - 1)
         fleet.tell_takes = 2.0
         await anyio.sleep(10.0)
-        assert outside.starts == [HOUR + 0.5]
+        assert outside.starts == [HOUR + 2.5]
         assert fleet.last().restarts == 1
         assert fleet.last().detail == "attempt 1 runs (command)"
 

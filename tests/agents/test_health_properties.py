@@ -1,5 +1,6 @@
 """What must hold whatever happens: budget, single flight, backoff, and every trouble ending with recovery."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -96,5 +97,5 @@ def test_a_dead_agent_is_in_trouble_once_and_its_attempts_spread_out(
     world.run(1000.0 + 12 * HOUR)
     assert [status for _, status in world.statuses].count("escalated") == 1
     waits = [later - earlier - 1.0 for earlier, later in zip(world.starts, world.starts[1:], strict=False)]
-    assert all(later >= earlier - 1e-6 for earlier, later in zip(waits, waits[1:], strict=False))
+    assert all(later >= earlier - 1e-6 for earlier, later in itertools.pairwise(waits))
     assert all(wait <= 1800 * 1.5 + 1e-6 for wait in waits)
