@@ -131,7 +131,7 @@ def check(options: tuple[Path | None, str | None], show_effective: bool) -> None
         return
     where = loaded.config.path or "built-in values"
     names = ", ".join(agent.name for agent in loaded.config.agents)
-    click.echo(f"{where}: no faults; warnings: {len(loaded.warnings)}; agents: {names}")
+    click.echo(f"{where}: sound; agents: {names}; warnings: {len(loaded.warnings)}")
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})

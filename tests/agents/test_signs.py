@@ -21,8 +21,8 @@ def test_invalid_lines_are_counted_in_words(make_world: Make) -> None:
         state, effects = step(world.policy, state, HeartbeatRead(reading=reading), world.clock(), 0.0)
         said += [effect for effect in effects if isinstance(effect, Emit) and effect.event == "agent.heartbeat.invalid"]
     assert [(entry.level, entry.fields["invalid"]) for entry in said] == [("warning", 1), ("warning", 3)]
-    assert said[0].message.startswith("1 line in the heartbeat log")
-    assert said[1].message.startswith("3 lines in the heartbeat log")
+    assert said[0].message.startswith("skipped 1 unreadable line in the heartbeat log")
+    assert said[1].message.startswith("skipped 3 unreadable lines in the heartbeat log")
 
 
 def test_where_the_log_holds_no_beat_any_more_our_own_line_still_knows_it(make_world: Make) -> None:

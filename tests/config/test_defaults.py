@@ -49,7 +49,7 @@ def test_every_setting_has_a_key(section: str, struct: type[msgspec.Struct]) -> 
 
 def test_every_setting_of_an_agent_has_a_key() -> None:
     tops = {key for key in AGENT_KEYS if "." not in key}
-    assert tops == fields(schema.AgentConfig) - {"restart", "sources"} | {"dir", "heartbeat"}
+    assert tops == fields(schema.AgentConfig) - {"restart", "sources", "cycle"} | {"dir", "heartbeat"}
     restart = {key.removeprefix("restart.") for key in AGENT_KEYS if key.startswith("restart.")}
     backoff = {f"backoff.{name}" for name in fields(schema.Backoff)}
     assert restart == fields(schema.RestartPolicy) - {"backoff"} | backoff

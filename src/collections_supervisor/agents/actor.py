@@ -159,6 +159,8 @@ class AgentActor:
         """Tell the coordinator what changed; what it could not take now is told at the next look."""
         if self._state == self._told:
             return
-        report = view(self._policy, self._state, self._ports.clock.now())
-        if await self._tell(AgentChanged(report=report, trouble=self._state.trouble)):
-            self._told = self._state
+        # An action that begins meanwhile changes the state: that is told the next time.
+        state = self._state
+        report = view(self._policy, state, self._ports.clock.now())
+        if await self._tell(AgentChanged(report=report, trouble=state.trouble)):
+            self._told = state

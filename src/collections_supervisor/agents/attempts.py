@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from collections_supervisor.agents import backoff
-from collections_supervisor.agents.silence import deadline_stamp, is_owned
+from collections_supervisor.agents.silence import deadline_stamp, is_owned, never_ready
 from collections_supervisor.agents.state import (
     AskForSlot,
     Attempt,
@@ -29,13 +29,14 @@ def wants_restart(turn: Turn) -> bool:
         return False
     if is_owned(turn.policy) and state.child is None:
         return not state.ended
-    return state.missed > 0 and not says_stop(state.beat)
+    silent = state.missed > 0 or never_ready(turn.policy, state, turn.now.mono)
+    return silent and not says_stop(state.beat)
 
 
 def is_back(turn: Turn) -> bool:
     """Whether the agent came back while it was being restarted, so that what became of the restart does not matter."""
     down = is_owned(turn.policy) and turn.state.child is None
-    return not turn.state.missed and not down
+    return not turn.state.missed and not down and not never_ready(turn.policy, turn.state, turn.now.mono)
 
 
 def says_stop(beat: Beat | None) -> bool:

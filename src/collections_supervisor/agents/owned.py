@@ -36,25 +36,29 @@ class OwnedProcess:
         """End what is left of the process before, then start it anew."""
         await begin()
         await self._end()
-        argv = substitute(self._policy.restart.command, words(request))
         lines = _Lines(self._policy.name, self._place)
         try:
-            child = await spawn(
-                argv,
-                env=self._place.env(self._policy, request, {}),
-                cwd=self._policy.restart.cwd,
-                stdout=lines.theirs,
-                stderr=lines.theirs,
-                marker=request.action_id,
-            )
-        except SpawnError as error:
+            child = await self._spawn(request, lines.theirs)
+        except BaseException as error:
             lines.close()
+            if not isinstance(error, SpawnError):
+                raise
             wrong = error.kind != "failed"
             return ActionOutcome(result="failed", cause=str(error), classified="configuration" if wrong else "")
         lines.handed_over()
         self._child, self._last, self._lines = child, child, lines
         self._started_at = self._place.clock.now().mono
         return ActionOutcome(result="ok")
+
+    async def _spawn(self, request: ActionRequest, output: int) -> Child:
+        return await spawn(
+            substitute(self._policy.restart.command, words(request)),
+            env=self._place.env(self._policy, request, {}),
+            cwd=self._policy.restart.cwd,
+            stdout=output,
+            stderr=output,
+            marker=request.action_id,
+        )
 
     async def wait(self) -> ChildExited | None:
         """Wait for the process to end, logging its output; None if it was ended by us."""

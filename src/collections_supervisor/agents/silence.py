@@ -16,6 +16,14 @@ def is_owned(policy: AgentConfig) -> bool:
     return policy.restart.kind == "process"
 
 
+def never_ready(policy: AgentConfig, state: AgentState, now: float) -> bool:
+    """Whether the present life of an owned process has had its time for a first beat and gave none."""
+    if not is_owned(policy) or not policy.sources or state.child is None:
+        return False
+    beat = state.beat is not None and state.beat.stamp > state.child.started
+    return not beat and now >= state.child.started_at + policy.startup_grace
+
+
 def first_deadline(policy: AgentConfig, state: AgentState) -> float | None:
     """The instant at which the present silence becomes a miss; None: never (an owned process that is not up)."""
     if not policy.sources or (is_owned(policy) and state.ready_by is None):
@@ -38,7 +46,13 @@ def deadlines_passed(policy: AgentConfig, state: AgentState, now: float) -> int:
     first = first_deadline(policy, state)
     if first is None or now < first:
         return 0
-    return 1 + math.floor((now - first) / policy.miss_interval)
+    count = 1 + math.floor((now - first) / policy.miss_interval)
+    # Rounding must not make a deadline one that is due and not passed: the same sum as in `next_deadline` decides.
+    while first + count * policy.miss_interval <= now:
+        count += 1
+    while count > 1 and first + (count - 1) * policy.miss_interval > now:
+        count -= 1
+    return count
 
 
 def next_deadline(policy: AgentConfig, state: AgentState, now: float) -> float | None:
@@ -53,7 +67,7 @@ def last_seen(state: AgentState) -> str:
         return f"its clock is wrong: the newest beat is stamped {stamp(state.future.stamp)}, in the future"
     if state.beat is not None:
         return f"no heartbeat since {stamp(state.beat.stamp)}"
-    return "no heartbeat ever" if state.source == "missing" else "no valid heartbeat in its log"
+    return "never seen" if state.source == "missing" else "no valid heartbeat in its log"
 
 
 def stale_lines(policy: AgentConfig, state: AgentState) -> int:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from collections_supervisor.agents import backoff
 from collections_supervisor.agents.attempts import says_stop
-from collections_supervisor.agents.silence import is_owned, last_seen, next_deadline
+from collections_supervisor.agents.silence import is_owned, last_seen, never_ready, next_deadline
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import AgentReport, Held, Now, Status
@@ -14,6 +14,7 @@ from collections_supervisor.system.clock import span
 def status(policy: AgentConfig, state: AgentState, now: float) -> Status:
     """What the agent is called, by precedence: the word that a person must react to wins."""
     down = is_owned(policy) and state.child is None and not state.ended
+    down = down or never_ready(policy, state, now)
     if state.hold is not None or (state.trouble is not None and state.recovered_at is None and not _merely_unreadable(state)):
         return "escalated"
     if state.attempt is not None and (state.missed or down):
@@ -68,6 +69,8 @@ def _restarting(policy: AgentConfig, state: AgentState) -> str:
 
 
 def _unhealthy(state: AgentState) -> str:
+    if not state.missed and state.child is not None:
+        return "it runs, and has not beaten since its start"
     if not state.missed:
         return f"not running: {state.last_exit}" if state.last_exit else "not running"
     return f"{last_seen(state)}, {state.missed} missed"

@@ -141,6 +141,10 @@ class _Hunt:
 
     async def look(self) -> list[Process]:
         """Find what runs of the trees; `left` keeps it."""
+        # The table is read process by process: one that forks and ends meanwhile hides its child from the first reading.
+        return await self._look_once() or await self._look_once()
+
+    async def _look_once(self) -> list[Process]:
         table = await self._table()
         if not table:
             return self.left
