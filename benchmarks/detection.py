@@ -83,7 +83,7 @@ class CountingSinks:
 class NoRunner:
     """There is nothing to restart."""
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
         raise NotImplementedError
 
     async def wait(self) -> ChildExited | None:

@@ -125,8 +125,9 @@ class FakeAgent:
         self._lines = (*self._lines, StaleLine(stamp=at, ours=True, missed=missed, last_heartbeat=last_heartbeat))[-10:]
         self._reading = Reading(status="ok", beat=self._reading.beat, trailing=self._lines)
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
-        await begin()
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
+        if not await begin():
+            return ActionOutcome(result="busy", cause="not wanted any more")
         self.starts += 1
         await anyio.sleep(10.0)
         return ActionOutcome(result="failed", cause="exit status 1", exit_code=1)

@@ -240,14 +240,11 @@ def secrets_of(config: Config) -> frozenset[str]:
 
 
 def prepare_state(folder: Path) -> Lock:
-    """Make the state folder private and take its lock; raises OSError or LockHeldError."""
-    lock = folder / "supervisor.lock"
-    # A folder that somebody else uses too, such as /tmp or a home, keeps its mode: all files of ours are private anyway.
-    ours = not folder.exists() or lock.exists() or not any(folder.iterdir())
-    (folder / "actions").mkdir(mode=0o700, parents=True, exist_ok=True)
-    if ours:
-        folder.chmod(0o700)
-    return Lock(lock)
+    """Make the state folder if it is missing, private, and take its lock; raises OSError or LockHeldError."""
+    # One that exists keeps its mode: it may be somebody else's too, and all files of ours are private anyway.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "actions").mkdir(mode=0o700, exist_ok=True)
+    return Lock(folder / "supervisor.lock")
 
 
 async def run_daemon(config: Config, logs: LogSystem, run_id: str, environ: Mapping[str, str]) -> None:

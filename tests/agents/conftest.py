@@ -109,7 +109,8 @@ class World:
                 case Emit():
                     self.log.append(effect)
                 case RecordMiss(missed=missed, last_heartbeat=last):
-                    self.lines.append(StaleLine(stamp=self.clock().wall, ours=True, missed=missed, last_heartbeat=last))
+                    if len(self.lines) < 100:  # as the real log's writer does
+                        self.lines.append(StaleLine(stamp=self.clock().wall, ours=True, missed=missed, last_heartbeat=last))
                 case AskForSlot():
                     self.at(self.now, lambda: self.handle(SlotGranted()))
                 case RunAction(request=request):

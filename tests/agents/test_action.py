@@ -67,8 +67,9 @@ class Bench:
         )
         return ActionRunner(policy, place)
 
-    async def begin(self) -> None:
+    async def begin(self) -> bool:
         self.begun += 1
+        return True
 
     async def run(self, runner: ActionRunner, request: ActionRequest = REQUEST) -> ActionOutcome:
         with anyio.fail_after(DEADLINE):

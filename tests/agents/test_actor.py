@@ -102,7 +102,7 @@ class Outside:
 
     # --- Its restarts ---
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
         script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
         self.calls.append(request)
         self.overlapped |= self.running > 0
@@ -111,7 +111,8 @@ class Outside:
             await anyio.sleep(script.probe)
             if script.outcome.result == "busy":
                 return script.outcome
-            await begin()
+            if not await begin():
+                return ActionOutcome(result="busy", cause="not wanted any more")
             self.runs.append([anyio.current_time()])
             if script.beat_after is not None:
                 self.beats.append(Beat(stamp=wall(anyio.current_time() + script.beat_after)))

@@ -54,8 +54,9 @@ class Bench:
     def python(self, script: str, **restart: Any) -> OwnedProcess:
         return self.own("{python}", "-I", "-S", "-u", "-c", script, **restart)
 
-    async def begin(self) -> None:
+    async def begin(self) -> bool:
         self.begun += 1
+        return True
 
     def request(self) -> ActionRequest:
         self._count += 1
@@ -254,8 +255,9 @@ async def test_cut_short_right_before_the_start_nothing_is_left_open(bench: Benc
     process = bench.shell("sleep 1000")
     with anyio.CancelScope() as scope:
 
-        async def begin() -> None:
+        async def begin() -> bool:
             scope.cancel()
+            return True
 
         await process.run(bench.request(), begin)
     assert scope.cancelled_caught

@@ -63,7 +63,7 @@ CHILD = Child(started_at=990.0, started=EPOCH)
         ),
         (policy(period=60.0), seen(age=59.0), "healthy", ""),
         (policy(), seen(missed=1), "unhealthy", "no heartbeat since 2026-11-22T10:59:50.000000Z, 1 missed"),
-        (policy(), state(missed=1, source="missing"), "unhealthy", "no heartbeat ever, 1 missed"),
+        (policy(), state(missed=1, source="missing"), "unhealthy", "never seen, 1 missed"),
         (policy(), state(missed=1), "unhealthy", "no valid heartbeat in its log, 1 missed"),
         (policy(), seen(missed=1, attempt=attempt("waiting")), "restarting", "attempt 2 waits for its turn"),
         (policy(), seen(missed=1, attempt=attempt("running")), "restarting", "attempt 2 runs (openclaw)"),

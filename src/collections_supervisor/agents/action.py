@@ -13,7 +13,7 @@ import msgspec
 
 from collections_supervisor.agents import openclaw
 from collections_supervisor.agents.state import ChildExited
-from collections_supervisor.agents.workplace import Workplace, open_output, words
+from collections_supervisor.agents.workplace import UNNEEDED, Workplace, open_output, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import span
@@ -42,18 +42,20 @@ class ActionRunner:
         self._policy = policy
         self._place = place
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
         """Run one attempt to its end; `begin` is awaited right before it counts as one."""
         restart = self._policy.restart
         if restart.kind == "command":
-            await begin()
+            if not await begin():
+                return UNNEEDED
             with self._counted(request):
                 return await self._attempt(request, substitute(restart.command, words(request)), {})
         probe = await self._call(request, openclaw.tasks_argv(restart, request.agent))
         progress = openclaw.judge_tasks(probe.stdout, restart, self._place.clock.now().wall)
         if progress.busy:
             return ActionOutcome(result="busy", cause=progress.detail, retry_after=progress.look_again)
-        await begin()
+        if not await begin():
+            return UNNEEDED
         with self._counted(request):
             await self._prepare(request)
             argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))

@@ -71,7 +71,8 @@ class AgentActor:
         kept = self._ports.store.load(self._policy.name)
         event: Event | None = None
         if kept is not None:
-            self._state, event = kept, Resumed()
+            self._state = kept
+            await self._apply(Resumed(), tasks)
         while True:
             now = self._ports.clock.now()
             reading = await self._heartbeat.read(now)
@@ -144,9 +145,10 @@ class AgentActor:
         if outcome.result == "ok":
             tasks.start_soon(self._watch_child)
 
-    async def _begin(self, tasks: TaskGroup) -> None:
+    async def _begin(self, tasks: TaskGroup) -> bool:
         # Not through the inbox: what counts must be kept before it is begun, or a crash right after would pay twice.
         await self._apply(ActionStarted(at=self._ports.clock.now().wall), tasks)
+        return self._state.attempt is not None
 
     async def _watch_child(self) -> None:
         exited = await self._runner.wait()

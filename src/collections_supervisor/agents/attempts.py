@@ -131,9 +131,13 @@ def skipped(turn: Turn, reason: str, sentence: str) -> None:
 def started(turn: Turn, at: datetime) -> None:
     """The action begins: it counts from here on, whatever becomes of it."""
     state, now = turn.state, turn.now
-    if state.attempt is None:
-        return
     attempt = state.attempt
+    if attempt is None or attempt.phase != "waiting":
+        return
+    if not is_owned(turn.policy) and not wants_restart(turn):
+        turn.set(attempt=None)
+        skipped(turn, "fresh_beat", "it beat again before its restart began")
+        return
     turn.set(attempt=msgspec.structs.replace(attempt, phase="running", started=at))
     if attempt.first:
         turn.set(begun=True)

@@ -43,7 +43,9 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
         case ChildExited():
             outcomes.child_exited(turn, event)
         case Resumed():
+            # What is known is old by now: the first reading judges.
             outcomes.resumed(turn)
+            return turn.state, turn.effects
     count_misses(turn)
     outcomes.check_settled(turn)
     recover(turn, before=state)

@@ -54,7 +54,7 @@ def _await_proof(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     if is_owned(turn.policy):
         within = turn.policy.startup_grace if turn.policy.sources else SETTLED
         turn.set(child=Child(started_at=turn.now.mono, started=attempt.started or turn.now.wall), ended=False)
-        if not turn.state.missed:
+        if not turn.state.missed or turn.state.ready_by is None:
             # A start while nothing was missed gives time for a first beat; one that answers a miss must prove itself.
             turn.set(ready_by=turn.now.mono + within)
         if attempt.first:
@@ -72,6 +72,9 @@ def check_proof(turn: Turn) -> None:
         return
     if turn.policy.sources and state.beat is not None and state.beat.stamp > attempt.started:
         _succeeded(turn, attempt)
+    elif is_back(turn) and not is_owned(turn.policy):
+        # By itself, with a beat from before the action started: recovery ends the waiting.
+        turn.set(attempt=None)
     elif turn.now.mono < attempt.prove_by:
         return
     elif not turn.policy.sources:
@@ -188,7 +191,7 @@ def child_exited(turn: Turn, event: ChildExited) -> None:
     if not state.missed:
         turn.set(ready_by=None)
     if event.exit_code is not None and event.exit_code in turn.policy.restart.ok_exit_codes:
-        turn.set(ended=True)
+        turn.set(ended=True, ready_by=None, short_lives=0, trouble=None, recovered_at=None)
         return
     turn.error(f"ended: {how} after {span(event.uptime_s)}")
     if event.exit_code is not None and event.exit_code in turn.policy.restart.no_restart_exit_codes:

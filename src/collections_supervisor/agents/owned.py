@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from collections_supervisor.agents.state import ChildExited
-from collections_supervisor.agents.workplace import Workplace, words
+from collections_supervisor.agents.workplace import UNNEEDED, Workplace, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.placeholders import substitute
@@ -32,10 +32,12 @@ class OwnedProcess:
         self._started_at = 0.0
         self._lines: _Lines | None = None
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
         """End what is left of the process before, then start it anew."""
-        await begin()
+        # Before the start counts: what it beats while it is being ended proves nothing of the next one.
         await self._end()
+        if not await begin():
+            return UNNEEDED
         lines = _Lines(self._policy.name, self._place)
         try:
             child = await self._spawn(request, lines.theirs)

@@ -28,8 +28,11 @@ class Heartbeat(Protocol):
 class Runner(Protocol):
     """What brings one agent back."""
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[None]]) -> ActionOutcome:
-        """Do it, calling `begin` right before what counts as an attempt; cancelling it ends what it started."""
+    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
+        """Do it, awaiting `begin` right before what counts as an attempt, and not at all if that says no.
+
+        Cancelling it ends what it started.
+        """
         ...
 
     async def wait(self) -> ChildExited | None:

@@ -1,6 +1,6 @@
 """What the heartbeat files say: the newest beat, and how many of its deadlines the silence since then has passed. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from collections_supervisor.agents.silence import deadlines_passed, last_seen, recorded_lines, stale_lines
 from collections_supervisor.agents.state import AgentState, RecordMiss
@@ -11,9 +11,6 @@ from collections_supervisor.system.clock import span, stamp
 
 CATCH_UP_LINES = 10
 """How many misses at most are written at once after a long absence of ours."""
-
-MOST_LINES = 100
-"""No more misses than this are written for one silence: the log is the agent's, and a dead agent's must not grow for ever."""
 
 
 def observe(turn: Turn, reading: Reading) -> None:
@@ -30,7 +27,7 @@ def observe(turn: Turn, reading: Reading) -> None:
     if reading.status == "unreadable":
         return
     turn.set(trailing=reading.trailing)
-    if reading.beat is not None and reading.beat != turn.state.beat:
+    if reading.beat is not None and _is_news(turn, reading.beat):
         _take_beat(turn, reading.beat)
     elif turn.state.beat is None and reading.recorded_last_heartbeat is not None:
         # The log was rotated or emptied while we were away: our own line still knows the last beat.
@@ -39,6 +36,15 @@ def observe(turn: Turn, reading: Reading) -> None:
         turn.set(future=None)
     elif reading.future != turn.state.future:
         turn.set(future=reading.future, contact_at=turn.now.mono, recorded=0)
+
+
+def _is_news(turn: Turn, beat: Beat) -> bool:
+    """Whether it is not older than what is known: a beat does not unhappen because its file is gone, or cannot be read now."""
+    known = turn.state.beat
+    if known is None or beat == known:
+        return known is None
+    # What is known lies in the future where the wall clock was set back; the agent's next beat is the newer one all the same.
+    return beat.stamp >= known.stamp or known.stamp > turn.now.wall + timedelta(seconds=turn.policy.future_tolerance)
 
 
 def _note_source(turn: Turn, reading: Reading) -> None:
@@ -104,7 +110,7 @@ def count_misses(turn: Turn) -> None:
     missed = max(passed, stale_lines(turn.policy, state))
     last = state.beat.stamp if state.beat is not None else None
     reason = last_seen(state)
-    for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, min(passed, MOST_LINES) + 1):
+    for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, passed + 1):
         turn.effects.append(RecordMiss(missed=number, last_heartbeat=last, reason=reason))
     turn.set(missed=missed, recorded=max(recorded, passed))
     if missed > state.missed:

@@ -35,7 +35,7 @@ def diagnose(turn: Turn) -> None:
 def _found(turn: Turn) -> tuple[datetime, str] | None:
     policy, state = turn.policy, turn.state
     findings: list[tuple[datetime, str]] = []
-    if state.missed >= policy.miss_threshold:
+    if state.missed >= policy.miss_threshold or (state.missed and state.trouble is not None):
         findings.append((_threshold_passed(turn), f"{last_seen(state)}, {state.missed} misses"))
     if state.beat is not None and ails(state.beat):
         words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}

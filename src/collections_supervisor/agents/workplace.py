@@ -11,7 +11,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.config.schema import AgentConfig, LogSource
-from collections_supervisor.messages import ActionRequest
+from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.process import Child, child_environment
 from collections_supervisor.system.process_tree import end_trees
@@ -19,6 +19,9 @@ from collections_supervisor.system.shutdown import Shutdown
 
 END = 15.0
 """Seconds beyond its grace after which ending a tree is given up: only the kernel can hold a killed process longer."""
+
+UNNEEDED = ActionOutcome(result="busy", cause="it came back before its restart began")
+"""The end of an action that was not begun because nobody wants it any more."""
 
 
 class Workplace(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.coordination import incidents as rules
 from collections_supervisor.coordination.incidents import Incident, Subject
-from collections_supervisor.coordination.report import build
+from collections_supervisor.coordination.report import blind, build
 from collections_supervisor.messages import (
     ActorCrashed,
     AgentChanged,
@@ -74,6 +74,7 @@ class Coordinator:
         self._crashes: dict[str, tuple[Trouble, float]] = {}
         self._open: dict[str, Incident] = {}
         self._closing: dict[str, Incident] = {}
+        self._unwatched: dict[str, str] = {}
         self._ready = False
 
     async def tell(self, message: Message, within: float = 5.0) -> bool:
@@ -128,6 +129,7 @@ class Coordinator:
         match message:
             case AgentChanged(report=report, trouble=trouble):
                 self._agents[report.name] = report
+                self._unwatched.pop(report.name, None)
                 self._keep_trouble(report.name, trouble)
             case ActorCrashed():
                 self._note_crash(message)
@@ -148,9 +150,8 @@ class Coordinator:
 
     def _note_crash(self, crash: ActorCrashed) -> None:
         now = self._clock.now()
-        if crash.agent is not None and crash.agent in self._agents:
-            detail = f"the task that watches it crashed: {crash.error}"
-            self._agents[crash.agent] = msgspec.structs.replace(self._agents[crash.agent], status="unknown", detail=detail)
+        if crash.agent is not None:
+            self._unwatched[crash.agent] = f"the task that watches it crashed: {crash.error}"
         if crash.crashes >= CRASHES:
             known = self._crashes.get(crash.actor)
             since = known[0].since if known is not None else now.wall
@@ -240,7 +241,7 @@ class Coordinator:
     # --- The report ---
 
     def _report(self, now: Now, *, stopped: bool) -> Report:
-        ordered = [self._agents[name] for name in self._fleet.names if name in self._agents]
+        ordered = [blind(self._agents.get(name), name, self._unwatched.get(name)) for name in self._fleet.names]
         return build(
             ordered,
             self._open.values(),

@@ -19,6 +19,29 @@ def verdict(agents: Iterable[AgentReport], incidents: Iterable[Incident]) -> Ver
     return "unknown" if not known or "unknown" in known else "healthy"
 
 
+def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
+    """An agent as it was last told, or unknown where nobody has looked yet, or its watcher is gone."""
+    if known is not None:
+        return known if why is None else msgspec.structs.replace(known, status="unknown", detail=why)
+    return AgentReport(
+        name=name,
+        status="unknown",
+        detail=why or "not looked at yet",
+        missed=0,
+        last_heartbeat=None,
+        next_deadline=None,
+        restarts=0,
+        restarts_24h=0,
+        budget_left_24h=None,
+        errors=(),
+        incident=None,
+        last_exit=None,
+        paused=False,
+        held=None,
+        next_attempt_at=None,
+    )
+
+
 def incident_report(incident: Incident) -> IncidentReport:
     """An incident as people and machines see it."""
     return IncidentReport(
