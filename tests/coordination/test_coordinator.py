@@ -196,7 +196,10 @@ async def test_the_last_report_takes_in_all_that_waits(stage: Stage, make_report
     await stage.tell(AgentChanged(report=make_report(), trouble=None))
     report = stage.coordinator.settle(stopped=True)
     assert report.stopped_at == VirtualClock().now().wall
-    assert [agent.name for agent in report.agents] == ["mailer"]
+    assert [(agent.name, agent.detail == "not looked at yet") for agent in report.agents] == [
+        ("mailer", False),
+        ("watcher", True),
+    ]
 
 
 async def test_a_full_inbox_is_said_within_its_deadline(stage: Stage, make_report: MakeReport) -> None:
@@ -410,7 +413,7 @@ async def test_an_agent_whose_task_crashed_is_unknown_until_it_is_told_of_again(
         await stage.tell(AgentChanged(report=make_report(missed=0), trouble=None))
         await stage.tell(ActorCrashed(actor="agent mailer", agent="mailer", crashes=1, error="RuntimeError('a bug')"))
         await stage.heard()
-        [shown] = stage.sinks.last.agents
+        shown = stage.sinks.last.agents[0]
         assert shown.status == "unknown"
         assert "RuntimeError('a bug')" in shown.detail
         assert stage.sinks.told == {}
@@ -424,7 +427,9 @@ async def test_a_crash_of_a_task_that_never_told_anything_is_taken(stage: Stage)
         await stage.tell(ActorCrashed(actor="agent mailer", agent="mailer", crashes=1, error="x"))
         await stage.tell(ActorCrashed(actor="reporter", agent=None, crashes=1, error="x"))
         await stage.heard()
-        assert stage.sinks.last.agents == ()
+        mailer, watcher = stage.sinks.last.agents
+        assert (mailer.status, mailer.detail) == ("unknown", "the task that watches it crashed: x")
+        assert (watcher.status, watcher.detail) == ("unknown", "not looked at yet")
         assert stage.sinks.last.verdict == "unknown"
 
 
