@@ -153,7 +153,7 @@ def test_a_restart_that_waited_for_its_slot_is_asked_for_anew(dead: Make) -> Non
     first = world.state.attempt.request
     world.now = MISS + 5
     world.handle(Resumed())
-    assert world.state.attempt is None, "what is known is old by now: the first reading judges"
+    assert not world.state.attempt, "what is known is old by now: the first reading judges"
     world.handle(HeartbeatRead(reading=world.reading()))
     assert world.state.attempt.phase == "waiting"
     assert world.state.attempt.request.attempt == first.attempt == 1
