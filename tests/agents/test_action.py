@@ -13,7 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
-from collections_supervisor.agents.action import LIMIT, SHOWN, ActionRunner
+from collections_supervisor.agents.action import SHOWN, ActionRunner
+from collections_supervisor.agents.action_output import LIMIT
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.config.schema import AgentConfig, LogSource, RestartPolicy
 from collections_supervisor.messages import ActionOutcome, ActionRequest
@@ -45,6 +46,7 @@ class Bench:
         self.actions.mkdir()
         self.shutdown = Shutdown(10.0, SystemClock())
         self.begun = 0
+        self.wanted = True
         self.environment = {
             "PATH": os.pathsep.join([str(STANDIN), str(INTERPRETER), "/usr/bin", "/bin"]),
             "STANDIN_CALLS": str(folder / "calls.jsonl"),
@@ -69,7 +71,7 @@ class Bench:
 
     async def begin(self) -> bool:
         self.begun += 1
-        return True
+        return self.wanted
 
     async def run(self, runner: ActionRunner, request: ActionRequest = REQUEST) -> ActionOutcome:
         with anyio.fail_after(DEADLINE):
@@ -152,6 +154,15 @@ async def test_an_agent_at_work_is_left_alone_and_nothing_counts(bench: Bench) -
     assert 1 <= outcome.retry_after <= 60
     assert bench.kinds == ["tasks"]
     assert bench.begun == 0
+
+
+async def test_an_agent_that_came_back_meanwhile_is_left_alone(bench: Bench) -> None:
+    bench.wanted = False
+    assert (await bench.run(bench.runner())).result == "busy"
+    assert bench.kinds == ["tasks"]
+    assert (await bench.command(f"touch {bench.folder}/done")).result == "busy"
+    assert not (bench.folder / "done").exists()
+    assert bench.log.of("agent.restart.interrupted") == []
 
 
 async def test_a_turn_that_has_run_too_long_is_hung_and_restarted(bench: Bench) -> None:

@@ -378,6 +378,15 @@ async def test_the_beat_is_looked_for_again_right_before_the_restart(fleet: Flee
     assert second.starts == []
 
 
+async def test_a_beat_while_the_agent_is_looked_into_saves_the_restart_and_costs_nothing(fleet: Fleet) -> None:
+    outside = Outside([Script(probe=3.0)], beats=[0.0, HOUR + 1.5])
+    await fleet.watch(HOUR + 60, (policy(), outside))
+    assert (len(outside.calls), outside.starts) == (1, [])
+    assert [entry["reason"] for entry in fleet.of("agent.restart.skipped")] == ["fresh_beat"]
+    assert (fleet.last().status, fleet.last().restarts, fleet.last().budget_left_24h) == ("healthy", 0, 12)
+    assert fleet.ports.slots.borrowed_tokens == 0
+
+
 async def test_never_more_restarts_at_one_time_than_slots(log: Any) -> None:
     fleet = Fleet(log, slots=3)
     agents = [(policy(f"agent-{n}"), Outside([Script(duration=10.0, beat_after=5.0)], beats=[0.0])) for n in range(20)]

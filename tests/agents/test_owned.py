@@ -31,6 +31,8 @@ class Bench:
         self.shutdown = Shutdown(10.0, SystemClock())
         self.made: list[OwnedProcess] = []
         self.begun = 0
+        self.wanted = True
+        self.alive_at_begin: list[int] = []
         self._count = 0
 
     def own(self, *command: str, **restart: Any) -> OwnedProcess:
@@ -56,7 +58,8 @@ class Bench:
 
     async def begin(self) -> bool:
         self.begun += 1
-        return True
+        self.alive_at_begin = [pid for pid in self.pids if alive(pid)]
+        return self.wanted
 
     def request(self) -> ActionRequest:
         self._count += 1
@@ -169,11 +172,20 @@ async def test_started_anew_the_one_before_is_ended_first(bench: Bench) -> None:
     await bench.start(process)
     first = list(await until(lambda: len(bench.pids) == 2 and bench.pids))
     assert await with_waiter(process, lambda: bench.start(process)) == [None]
+    assert bench.alive_at_begin == [], "what the one before beats while it is ended would prove the next one"
     assert not [pid for pid in first if alive(pid)]
     await until(lambda: len(bench.pids) == 4)
     assert all(alive(pid) for pid in bench.pids[2:])
     await process.close()
     assert not [pid for pid in bench.pids if alive(pid)]
+
+
+async def test_one_that_is_not_wanted_any_more_is_not_started(bench: Bench) -> None:
+    bench.wanted = False
+    process = bench.shell(f"echo $$ > {bench.folder}/pids")
+    assert (await bench.start(process)).result == "busy"
+    assert await process.wait() is None
+    assert bench.pids == []
 
 
 async def test_what_one_that_died_left_behind_is_ended_before_the_next_start(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collections_supervisor.agents.silence import (
@@ -70,6 +70,8 @@ def test_busy_never_brings_the_deadline_nearer_and_ends_with_newer_contact() -> 
     st.floats(0.1, 1e5),
     st.integers(0, 2000),
 )
+@example(0.0, 1.0, 63.1, 0)
+@example(10003.355794185962, 99996.35579418596, 4112.0, 37)
 def test_each_deadline_is_passed_exactly_when_it_was_said_to_be(
     beat_at: float, timeout: float, miss_interval: float, number: int
 ) -> None:

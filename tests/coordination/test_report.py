@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from collections_supervisor.coordination.incidents import Subject, open_incident
-from collections_supervisor.coordination.report import build, verdict
+from collections_supervisor.coordination.report import blind, build, verdict
 from collections_supervisor.messages import AgentReport, Report, Trouble
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -61,6 +61,19 @@ def test_an_incident_says_how_its_notice_fares(make_report: MakeReport) -> None:
     assert shown.next_at == EPOCH + timedelta(seconds=20)
     assert shown.recovered_at == EPOCH
     assert (shown.kind, shown.agent, shown.missed, shown.reason) == ("agent", "mailer", 2, "dead")
+
+
+def test_an_agent_nobody_has_looked_at_is_unknown() -> None:
+    shown = blind(None, "mailer", None)
+    assert (shown.name, shown.status, shown.detail) == ("mailer", "unknown", "not looked at yet")
+    assert verdict([shown], []) == "unknown"
+
+
+def test_an_agent_whose_watcher_is_gone_is_unknown_with_all_that_was_known(make_report: MakeReport) -> None:
+    known = make_report(status="healthy", restarts=3)
+    shown = blind(known, "mailer", "the task that watches it crashed: x")
+    assert (shown.status, shown.detail, shown.restarts) == ("unknown", "the task that watches it crashed: x", 3)
+    assert blind(known, "mailer", None) == known
 
 
 def test_the_last_report_says_when_it_stopped(make_report: MakeReport) -> None:

@@ -1,19 +1,16 @@
 """One restart action of kind `openclaw` or `command`: run it under our deadline, judge what it answered."""
 
-import os
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import msgspec
 
 from collections_supervisor.agents import openclaw
+from collections_supervisor.agents.action_output import Output
 from collections_supervisor.agents.state import ChildExited
-from collections_supervisor.agents.workplace import UNNEEDED, Workplace, open_output, words
+from collections_supervisor.agents.workplace import UNNEEDED, Workplace, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import span
@@ -24,13 +21,6 @@ from collections_supervisor.system.process_command import CommandResult, run_com
 LOOK = 0.25
 """Seconds between two looks at the output of a running action."""
 
-LIMIT = openclaw.MAX_ANSWER_BYTES
-"""Bytes of output after which a running action's file is cut to nothing and begins anew, at the next look."""
-
-CLOSE = 1.0
-"""Seconds that shortening the files at the end may take."""
-
-TAIL = 64 * 1024
 SHOWN = 2000
 """Characters of the output that go into the log event."""
 
@@ -127,7 +117,7 @@ class ActionRunner:
     async def _attempt(self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str]) -> ActionOutcome:
         begun = self._place.clock.now().mono
         try:
-            output = _Output(self._place.folder, request.agent)
+            output = Output(self._place.folder, request.agent)
         except OSError as error:
             return ActionOutcome(result="failed", cause=f"no file for the output of the action: {error}")
         try:
@@ -137,7 +127,7 @@ class ActionRunner:
         return msgspec.structs.replace(outcome, duration_s=self._place.clock.now().mono - begun)
 
     async def _supervised(
-        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], output: "_Output"
+        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], output: Output
     ) -> ActionOutcome:
         try:
             child = await spawn(
@@ -158,7 +148,7 @@ class ActionRunner:
             await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
             raise
 
-    async def _judged(self, child: Child, output: "_Output") -> ActionOutcome:
+    async def _judged(self, child: Child, output: Output) -> ActionOutcome:
         restart = self._policy.restart
         answered = False
         with anyio.move_on_after(restart.timeout) as deadline:
@@ -181,7 +171,7 @@ class ActionRunner:
         shown = "" if outcome.result == "ok" else _shown(await output.read_tail())
         return msgspec.structs.replace(outcome, output_tail=shown)
 
-    async def _until_over(self, child: Child, output: "_Output") -> bool:
+    async def _until_over(self, child: Child, output: Output) -> bool:
         """Wait for its exit; True if it has answered completely and does not exit."""
         seen = 0
         while True:
@@ -196,71 +186,6 @@ class ActionRunner:
                         await child.wait()
                         return False
                     return True
-
-
-class _Output:
-    """The two files that a running action writes into, bounded."""
-
-    def __init__(self, folder: Path, agent: str) -> None:
-        self._open: list[int] = []
-        try:
-            self.stdout = self._file(folder / f"{agent}.out")
-            self.stderr = self._file(folder / f"{agent}.err")
-        except BaseException:
-            self.let_go()
-            raise
-
-    def _file(self, path: Path) -> int:
-        try:
-            fd = open_output(path)
-        except OSError:
-            # The state folder is full or gone: a nameless file elsewhere still catches the answer.
-            with tempfile.TemporaryFile() as file:
-                fd = os.dup(file.fileno())
-        self._open.append(fd)
-        return fd
-
-    async def bound(self) -> int:
-        """Cut what has grown too large; the size of standard output."""
-        await anyio.to_thread.run_sync(self._cut)
-        return os.fstat(self.stdout).st_size
-
-    def _cut(self) -> None:
-        for fd in self._open:
-            if os.fstat(fd).st_size > LIMIT:
-                os.ftruncate(fd, 0)
-
-    async def read_stdout(self) -> bytes:
-        return await anyio.to_thread.run_sync(os.pread, self.stdout, LIMIT, 0)
-
-    async def read_stderr(self) -> bytes:
-        return await anyio.to_thread.run_sync(partial(_tail, self.stderr))
-
-    async def read_tail(self) -> bytes:
-        """The end of both, standard error last."""
-        return await anyio.to_thread.run_sync(partial(_tail, self.stdout)) + await self.read_stderr()
-
-    async def close(self) -> None:
-        """Leave no more than the ends of what was written."""
-        with anyio.move_on_after(CLOSE, shield=True):
-            await anyio.to_thread.run_sync(self._keep_tails, abandon_on_cancel=True)
-        self.let_go()
-
-    def _keep_tails(self) -> None:
-        for fd in self._open:
-            if os.fstat(fd).st_size > TAIL:
-                tail = _tail(fd)
-                os.ftruncate(fd, 0)
-                os.write(fd, tail)
-
-    def let_go(self) -> None:
-        while self._open:
-            os.close(self._open.pop())
-
-
-def _tail(fd: int) -> bytes:
-    size = os.fstat(fd).st_size
-    return os.pread(fd, TAIL, max(0, size - TAIL))
 
 
 def _shown(output: bytes) -> str:

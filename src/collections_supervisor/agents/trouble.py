@@ -122,7 +122,9 @@ def _tell_recovery(turn: Turn, before: AgentState) -> None:
     answered = (
         attempt is not None and attempt.started is not None and state.beat is not None and state.beat.stamp > attempt.started
     )
-    how = f"after restart attempt {attempt.request.attempt}" if attempt is not None and answered else "by itself"
+    how = "by itself"
+    if attempt is not None and answered:
+        how = "after its start" if attempt.first else f"after restart attempt {attempt.request.attempt}"
     first = first_deadline(turn.policy, before)
     down = max(0.0, turn.now.mono - first) if first is not None else None
     turn.emit(

@@ -1,6 +1,5 @@
 """What every restart needs of its surroundings: a folder, an environment, the time that is left."""
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -73,8 +72,3 @@ def words(request: ActionRequest) -> dict[str, str]:
         "last_heartbeat": request.last_heartbeat,
         "attempt": str(request.attempt),
     }
-
-
-def open_output(path: Path) -> int:
-    """A fresh private file for a command to append to; it outlives us, so the command never writes into a broken pipe."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
