@@ -61,7 +61,8 @@ def _tell_change(turn: Turn) -> None:
     if after == before:
         return
     turn.set(status=after)
-    if before and (after != "unknown" or turn.state.source != "ok" or turn.state.future is not None):
+    never_seen = turn.state.beat is None and turn.state.future is None and turn.state.source != "unreadable"
+    if before and not (after == "unknown" and never_seen):
         # That nothing is known yet of what was just started is no news.
         level: Level = "warning" if after in ("unhealthy", "restarting", "escalated") else "info"
         turn.emit(level, "agent.state_changed", f"{turn.policy.name} is {after}, was {before}", state=after, previous=before)
