@@ -67,7 +67,8 @@ def last_seen(state: AgentState) -> str:
         return f"its clock is wrong: the newest beat is stamped {stamp(state.future.stamp)}, in the future"
     if state.beat is not None:
         return f"no heartbeat since {stamp(state.beat.stamp)}"
-    return "never seen" if state.source == "missing" else "no valid heartbeat in its log"
+    only_ours = any(line.ours for line in state.trailing)
+    return "never seen" if only_ours or state.source == "missing" else "no valid heartbeat in its log"
 
 
 def stale_lines(policy: AgentConfig, state: AgentState) -> int:
