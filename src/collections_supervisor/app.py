@@ -173,6 +173,7 @@ class Daemon:
                 middle.cancel_scope.cancel()
             report = self._coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()
+        self._coordinator.close()
         if self._reporter is not None:
             with anyio.move_on_after(LAST_PAGE, shield=True):
                 await self._reporter.close(report)

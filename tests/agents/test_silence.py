@@ -1,5 +1,6 @@
 """How long an agent may be silent, where the stories of `test_health` do not tell it."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ def test_each_deadline_is_passed_exactly_when_it_was_said_to_be(
     assert due is not None
     assert due > now, "a deadline that is said to be due now, and does not count yet, would be slept through"
     assert deadlines_passed(settings, silent, due) == passed + 1
+
+
+@pytest.mark.parametrize(("first", "interval", "number"), [(6704.116, 4130.8, 384), (8957.23, 900.1, 1072), (60.0, 15.0, 1)])
+def test_a_deadline_is_not_passed_a_moment_too_early(first: float, interval: float, number: int) -> None:
+    settings = policy(timeout=first, miss_interval=interval)
+    silent = state(beat=Beat(stamp=EPOCH), beat_at=0.0)
+    due = first + number * interval
+    assert deadlines_passed(settings, silent, math.nextafter(due, 0.0)) == number
+    assert deadlines_passed(settings, silent, due) == number + 1
 
 
 @pytest.mark.parametrize(("kind", "counted"), [("openclaw", 3), ("process", 2)])

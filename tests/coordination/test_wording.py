@@ -63,6 +63,11 @@ def test_held_for_a_while_says_until_when(make_report: MakeReport) -> None:
     assert "Automatic restarts go on at 2026-11-22T14:00:00.000000Z" in text
 
 
+def test_where_nothing_is_restarted_nothing_is_promised(make_report: MakeReport) -> None:
+    text = notice_text(notice(), make_report(restartable=False))
+    assert "It is not restarted by itself: look at mailer" in text
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import anyio
 import pytest
 
 from collections_supervisor.messages import Now
+from collections_supervisor.system.clock import SystemClock
 from collections_supervisor.system.shutdown import TREE_GRACE, Shutdown
 
 
@@ -60,6 +62,19 @@ def test_the_second_signal_kills_what_runs_now(clock: SetClock) -> None:
     assert shutdown.kill_now.is_set()
     assert (shutdown.tree_grace(), shutdown.bounded(300.0)) == (0.0, 0.0)
     assert shutdown.signal == "SIGTERM", "what asked first is what is said"
+
+
+async def test_when_the_grace_is_over_what_still_runs_is_killed() -> None:
+    shutdown = Shutdown(0.05, SystemClock())
+    with anyio.fail_after(10.0):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(shutdown.run)
+            await anyio.sleep(0.1)
+            assert not shutdown.kill_now.is_set(), "the grace begins with the signal"
+            shutdown.ask(signal.SIGTERM)
+            await shutdown.kill_now.wait()
+    assert shutdown.tree_grace() == 0.0
+    shutdown.ask(signal.SIGTERM)  # the second signal of an operator, not yet the third
 
 
 THIRD = """

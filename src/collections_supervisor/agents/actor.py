@@ -82,7 +82,8 @@ class AgentActor:
                 if event is not None:
                     await self._apply(event, tasks)
                 self._due = next_due(self._policy, self._state, now)
-            await self._report()
+            if self._state is not self._told:
+                await self._report()
             event = await self._inbox.next(min(self._due, next_glance(self._policy, self._state, now)))
 
     async def _apply(self, event: Event, tasks: TaskGroup) -> None:
@@ -159,8 +160,6 @@ class AgentActor:
 
     async def _report(self) -> None:
         """Tell the coordinator what changed; what it could not take now is told at the next look."""
-        if self._state == self._told:
-            return
         # An action that begins meanwhile changes the state: that is told the next time.
         state = self._state
         report = view(self._policy, state, self._ports.clock.now())

@@ -105,8 +105,11 @@ class _LogWatch:
         if self._memory is not None and self._memory.said.recorded_in_a_row >= MAX_RECORDED:
             return
         # On the threads of the reads: this is their mount, and may hang as they may.
-        await make_private_folder(self._path.parent, pool=READS)
-        await append_line(self._path, line, pool=READS)
+        try:
+            await append_line(self._path, line, pool=READS)
+        except FileNotFoundError:
+            await make_private_folder(self._path.parent, pool=READS)
+            await append_line(self._path, line, pool=READS)
 
 
 class _TouchWatch:

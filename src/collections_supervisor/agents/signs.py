@@ -110,11 +110,12 @@ def count_misses(turn: Turn) -> None:
     missed = max(passed, stale_lines(turn.policy, state))
     last = state.beat.stamp if state.beat is not None else None
     reason = last_seen(state)
-    for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, passed + 1):
-        turn.effects.append(RecordMiss(missed=number, last_heartbeat=last, reason=reason))
     turn.set(missed=missed, recorded=max(recorded, passed))
     if missed > state.missed:
+        # Told first: a line in a file waits for a thread, and nobody must hear of a miss later for that.
         _tell_miss(turn, last)
+    for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, passed + 1):
+        turn.effects.append(RecordMiss(missed=number, last_heartbeat=last, reason=reason))
 
 
 def _tell_miss(turn: Turn, last: datetime | None) -> None:

@@ -1,5 +1,6 @@
 """The one owner of the fleet's state: it hears every agent, keeps the incidents, and publishes what is known."""
 
+import contextlib
 from typing import Protocol, assert_never
 
 import anyio
@@ -79,7 +80,7 @@ class Coordinator:
 
     async def tell(self, message: Message, within: float = 5.0) -> bool:
         """Hand over a message; False if the inbox stayed full, and the sender must say it again later."""
-        with anyio.move_on_after(within):
+        with anyio.move_on_after(within), contextlib.suppress(anyio.ClosedResourceError):
             await self._send.send(message)
             return True
         return False
@@ -114,6 +115,11 @@ class Coordinator:
         self._sinks.show(report)
         self._sinks.notify(tuple(notice for incident in self._all() for notice in incident.outstanding))
         return report
+
+    def close(self) -> None:
+        """Take no more messages; what comes now is said to nobody."""
+        self._send.close()
+        self._inbox.close()
 
     def _next_timer(self, now: Now) -> float:
         instants = [now.mono + self._fleet.cycle]

@@ -72,7 +72,10 @@ def build(
     """The report of the fleet at one instant."""
     opened = sorted(incidents, key=lambda incident: incident.id)
     of_agent = {incident.agent: incident.id for incident in opened if incident.agent is not None}
-    named = tuple(msgspec.structs.replace(agent, incident=of_agent.get(agent.name)) for agent in agents)
+    named = tuple(
+        agent if agent.incident == (incident := of_agent.get(agent.name)) else msgspec.structs.replace(agent, incident=incident)
+        for agent in agents
+    )
     return Report(
         schema=SCHEMA,
         generated_at=at,

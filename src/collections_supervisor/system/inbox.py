@@ -32,12 +32,14 @@ class Inbox(Generic[Item]):
         self._late = False
         alarm = asyncio.get_running_loop().call_at(until, self._ring)
         try:
-            while not self._items and not self._late:
-                await self._change()
+            while not self._items:
+                if self._late:
+                    return None
+                self._changed.clear()
+                await self._changed.wait()
         finally:
-            alarm.cancel()
-        if not self._items:
-            return None
+            if not self._late:
+                alarm.cancel()
         item = self._items.popleft()
         self._changed.set()
         return item

@@ -49,10 +49,18 @@ def _send_to_group(leader: Process | None, processes: Iterable[Process], numbers
         with contextlib.suppress(ProcessLookupError, PermissionError):
             for number in numbers:
                 os.killpg(leader.pid, number)
-        return
+        # Who has just gone into a session of his own was not reached.
+        processes = [process for process in processes if _group(process.pid) != leader.pid]
     for process in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             _send_to_one(process, numbers, facilities)
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _send_to_one(process: Process, numbers: Sequence[int], facilities: Facilities) -> None:
