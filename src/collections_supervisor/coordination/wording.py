@@ -1,4 +1,4 @@
-"""What a notice says to a person: what, since when, what was tried, what to do now. Pure."""
+"""A notice as a person reads it: the trouble, its age, the restarts made so far, and the next step. Pure."""
 
 from collections_supervisor.messages import AgentReport, Notice
 from collections_supervisor.system.clock import span, stamp
