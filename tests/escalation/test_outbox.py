@@ -27,7 +27,7 @@ async def test_the_way_of_one_notice(make_notice: Make) -> None:
 
     assert await box.attempt(entry.key, "a") == 2
     await box.delivered(entry.key, "a", AT)
-    assert (entry.taken_by, entry.taken_at, entry.attempts, entry.error) == ("a", AT, 3, "b: busy")
+    assert (entry.taken_by, entry.taken_at, entry.attempts, entry.error) == ("a", AT, 2, "b: busy")
     await box.delivered(entry.key, "b", AT + timedelta(seconds=8))
     assert (entry.taken_by, entry.pending, entry.lost, entry.next_at) == ("a", False, False, None)
 

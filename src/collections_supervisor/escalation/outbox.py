@@ -41,8 +41,8 @@ class Entry(msgspec.Struct, kw_only=True):
 
     @property
     def attempts(self) -> int:
-        """Tries so far, over all channels."""
-        return sum(leg.attempts for leg in self.legs.values())
+        """Tries so far on the channel that needed most; a first try on each of several is no repetition."""
+        return max((leg.attempts for leg in self.legs.values()), default=0)
 
     @property
     def pending(self) -> bool:
