@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from collections_supervisor.agents.state import ActionStarted, HeartbeatRead
 from collections_supervisor.config.schema import Backoff
 from collections_supervisor.messages import ActionOutcome, Beat, StaleLine
+from collections_supervisor.system.clock import stamp
 
 Make = Callable[..., Any]
 
@@ -427,3 +431,69 @@ def test_only_the_last_five_errors_are_kept(make_world: Make, script: Any) -> No
     world.run(1000.0 + 3 * HOUR)
     assert len(world.starts) > 5
     assert len(world.report().errors) == 5
+
+
+def test_a_beat_does_not_unhappen_when_its_file_is_gone_or_an_older_one_is_all_that_can_be_read(make_world: Make) -> None:
+    world = make_world()
+    world.beat(1000.0)
+    world.run(1001.0)
+    world.beats.append(Beat(stamp=world.wall(1000.0 - 3 * HOUR)))
+    world.run(1100.0)
+    assert (world.report().status, world.report().missed, world.starts) == ("healthy", 0, [])
+    assert world.report().last_heartbeat == world.wall(1000.0)
+
+
+def test_after_the_wall_clock_was_set_back_the_next_beat_is_the_newer_one(make_world: Make) -> None:
+    world = make_world(restart={"kind": "none"})
+    world.beats.append(Beat(stamp=world.wall(1000.0 + 4.0)))
+    world.run(1001.0)
+    # What was known lies further ahead than any tolerance once the clock stands an hour earlier.
+    world.state = msgspec.structs.replace(world.state, beat=Beat(stamp=world.wall(1000.0 + HOUR)))
+    world.beats.append(Beat(stamp=world.wall(1010.0)))
+    world.run(1020.0)
+    assert world.report().last_heartbeat == world.wall(1010.0)
+
+
+def test_a_recovery_from_before_the_restart_ends_the_wait_for_its_proof(make_world: Make, script: Any) -> None:
+    world = make_world(does=script(duration=10.0), restart={"verify_within": 300.0})
+    world.beat(1000.0)
+    world.at(1000.0 + HOUR + 5, lambda: world.beats.append(Beat(stamp=world.wall(1000.0 + HOUR - 1))))
+    world.run(1000.0 + HOUR + 1000)
+    assert world.report().status == "healthy"
+    assert "agent.restart.failed" not in world.names()
+    assert world.report().errors == ()
+
+
+def test_an_agent_long_dead_when_we_come_gets_its_last_ten_misses_written(make_world: Make) -> None:
+    world = make_world(restart={"kind": "none"})
+    world.beat(1000.0 - 72 * HOUR)
+    world.run(1000.0)
+    assert world.report().missed == 285
+    assert [line.missed for line in world.lines] == list(range(276, 286))
+
+
+def test_a_relapse_says_what_is_so_now(make_world: Make) -> None:
+    world = make_world(restart={"kind": "none"}, timeout=100.0, miss_interval=100.0)
+    world.beat(1000.0)
+    world.run(1250.0)
+    world.beat()
+    world.run(1360.0)
+    assert (world.report().missed, world.report().status) == (1, "escalated")
+    assert world.state.trouble.reason.startswith(f"no heartbeat since {stamp(world.wall(1250.0))}")
+
+
+def test_a_restart_is_not_begun_for_an_agent_that_came_back_during_its_preparations(make_world: Make) -> None:
+    world = make_world()
+    world.beat(1000.0)
+    world.run(1000.0 + HOUR - 1)
+    world.now = 1000.0 + HOUR
+    world.at = lambda *_: None
+    world.handle(HeartbeatRead(reading=world.reading()))
+    assert world.state.attempt is not None
+    world.beats.append(Beat(stamp=world.wall(world.now)))
+    world.lines.clear()
+    world.handle(HeartbeatRead(reading=world.reading()))
+    world.handle(ActionStarted(at=world.clock().wall))
+    assert not world.state.attempt
+    assert (world.report().restarts, world.report().status) == (0, "healthy")
+    assert [entry.fields["reason"] for entry in world.of("agent.restart.skipped")] == ["fresh_beat"]

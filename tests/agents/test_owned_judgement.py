@@ -430,3 +430,22 @@ def test_a_waiting_word_of_a_process_freezes_its_restarts(make: Make, script: An
     assert world.starts == [START]
     assert world.report().status == "escalated"
     assert world.state.trouble.since == world.wall(START) + timedelta(seconds=2)
+
+
+def test_one_whose_log_ends_with_a_miss_of_another_tool_is_still_watched(make: Make, script: Any) -> None:
+    world = make(sources=SOURCES, does=script(duration=0.0, beat_after=1.0))
+    world.lines = [StaleLine(stamp=world.wall(START - 50), ours=False)]
+    world.run(START + 5)
+    assert world.report().next_deadline is not None
+    world.run(START + 70)
+    assert len(world.starts) == 2, "it beat once and fell silent"
+
+
+def test_one_that_may_end_is_no_trouble_any_more_when_it_did(make: Make) -> None:
+    world = make(restart={"ok_exit_codes": (0,)})
+    dies_after(world, 2.0, 2.0)
+    world.run(START + 4.5)
+    assert world.report().status == "escalated"
+    world.handle(ChildExited(exit_code=0, signal=None, uptime_s=1.0))
+    world.run(START + 100)
+    assert (world.report().status, world.state.trouble) == ("healthy", None)
