@@ -10,7 +10,7 @@ import msgspec
 from collections_supervisor.agents import openclaw
 from collections_supervisor.agents.action_output import Output
 from collections_supervisor.agents.state import ChildExited
-from collections_supervisor.agents.workplace import UNNEEDED, Workplace, words
+from collections_supervisor.agents.workplace import UNNEEDED, Workplace, not_started, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import span
@@ -139,8 +139,7 @@ class ActionRunner:
                 marker=request.action_id,
             )
         except SpawnError as error:
-            wrong = error.kind != "failed"
-            return ActionOutcome(result="failed", cause=str(error), classified="configuration" if wrong else "")
+            return not_started(error)
         try:
             return await self._judged(child, output)
         except BaseException:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from collections_supervisor.agents.state import ChildExited
-from collections_supervisor.agents.workplace import UNNEEDED, Workplace, words
+from collections_supervisor.agents.workplace import UNNEEDED, Workplace, not_started, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.placeholders import substitute
@@ -45,8 +45,7 @@ class OwnedProcess:
             lines.close()
             if not isinstance(error, SpawnError):
                 raise
-            wrong = error.kind != "failed"
-            return ActionOutcome(result="failed", cause=str(error), classified="configuration" if wrong else "")
+            return not_started(error)
         lines.handed_over()
         self._child, self._last, self._lines = child, child, lines
         self._started_at = self._place.clock.now().mono

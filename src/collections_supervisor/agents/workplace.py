@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.process import Child, child_environment
+from collections_supervisor.system.process import Child, SpawnError, child_environment
 from collections_supervisor.system.process_tree import end_trees
 from collections_supervisor.system.shutdown import Shutdown
 
@@ -60,6 +60,12 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
                 agent=agent,
                 pids=" ".join(str(pid) for pid in left),
             )
+
+
+def not_started(error: SpawnError) -> ActionOutcome:
+    """The end of an action whose command could not be started; most causes are mistakes that no retry mends."""
+    wrong = error.kind != "failed"
+    return ActionOutcome(result="failed", cause=str(error), classified="configuration" if wrong else "")
 
 
 def words(request: ActionRequest) -> dict[str, str]:
