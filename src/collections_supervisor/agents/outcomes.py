@@ -4,7 +4,7 @@ import msgspec
 
 from collections_supervisor.agents import backoff
 from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, used_up
-from collections_supervisor.agents.silence import is_owned
+from collections_supervisor.agents.silence import has_beaten, is_owned
 from collections_supervisor.agents.state import Attempt, Child, ChildExited
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.messages import ActionOutcome, Value
@@ -94,7 +94,7 @@ def check_settled(turn: Turn) -> None:
         return
     if child is None or turn.now.mono < child.started_at + SETTLED:
         return
-    if not turn.policy.sources or (state.beat is not None and state.beat.stamp > child.started):
+    if not turn.policy.sources or has_beaten(state, child):
         turn.set(attempts=0, short_lives=0)
 
 

@@ -3,7 +3,7 @@
 import math
 from datetime import datetime, timedelta
 
-from collections_supervisor.agents.state import AgentState
+from collections_supervisor.agents.state import AgentState, Child
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.system.clock import stamp
 
@@ -16,12 +16,16 @@ def is_owned(policy: AgentConfig) -> bool:
     return policy.restart.kind == "process"
 
 
+def has_beaten(state: AgentState, child: Child) -> bool:
+    """Whether a beat came in this life of an owned process."""
+    return state.beat is not None and state.beat.stamp > child.started
+
+
 def never_ready(policy: AgentConfig, state: AgentState, now: float) -> bool:
     """Whether the present life of an owned process has had its time for a first beat and gave none."""
     if not is_owned(policy) or not policy.sources or state.child is None:
         return False
-    beat = state.beat is not None and state.beat.stamp > state.child.started
-    return not beat and now >= state.child.started_at + policy.startup_grace
+    return not has_beaten(state, state.child) and now >= state.child.started_at + policy.startup_grace
 
 
 def first_deadline(policy: AgentConfig, state: AgentState) -> float | None:
