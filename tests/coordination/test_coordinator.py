@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from collections_supervisor.coordination.coordinator import CRASHES, FORGIVEN, GATHER, INBOX, Coordinator, Fleet
+from collections_supervisor.coordination.coordinator import CRASHES, GATHER, INBOX, Coordinator, Fleet
 from collections_supervisor.messages import (
     ActorCrashed,
     AgentChanged,
@@ -21,6 +21,7 @@ from collections_supervisor.messages import (
     Report,
     Trouble,
 )
+from collections_supervisor.system.supervision import STEADY
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -469,7 +470,7 @@ async def test_a_task_that_crashes_again_and_again_is_told_to_a_human_and_forgiv
         # So that no report of the cycle falls into the moment when it is forgiven.
         await anyio.sleep(10.0)
         await stage.deliver()
-        await anyio.sleep(FORGIVEN - 72.0)
+        await anyio.sleep(STEADY - 72.0)
         assert len(stage.sinks.last.incidents) == 1
         await anyio.sleep(3.0)
         assert list(stage.sinks.last.incidents) == []

@@ -23,6 +23,7 @@ from collections_supervisor.messages import (
     Trouble,
 )
 from collections_supervisor.system.clock import Clock, stamp
+from collections_supervisor.system.supervision import STEADY
 
 Message = AgentChanged | ActorCrashed | NoticeAttempted | NoticeDelivered | NoticeExpired
 
@@ -34,9 +35,6 @@ GATHER = 0.05
 
 CRASHES = 3
 """Crashes in a row of one of our own tasks that a human must hear of."""
-
-FORGIVEN = 600.0
-"""Seconds without another crash after which such an incident is closed."""
 
 
 class Sinks(Protocol):
@@ -128,7 +126,7 @@ class Coordinator:
             for incident in self._open.values()
             if incident.recovered_at is None
         ]
-        instants += [at + FORGIVEN for _, at in self._crashes.values()]
+        instants += [at + STEADY for _, at in self._crashes.values()]
         return min(instants)
 
     def _apply(self, message: Message) -> None:
@@ -170,7 +168,7 @@ class Coordinator:
         return [*self._open.values(), *self._closing.values()]
 
     def _subjects(self, now: Now) -> dict[str, Subject]:
-        self._crashes = {name: kept for name, kept in self._crashes.items() if now.mono < kept[1] + FORGIVEN}
+        self._crashes = {name: kept for name, kept in self._crashes.items() if now.mono < kept[1] + STEADY}
         found = {
             f"agent/{name}": Subject(kind="agent", name=name, report=report, trouble=self._troubles.get(name))
             for name, report in self._agents.items()
