@@ -18,10 +18,12 @@ Value = str | int | float | bool | None
 
 
 class Now(msgspec.Struct, frozen=True, kw_only=True):
-    """One instant on both clocks: `mono` seconds for durations and deadlines, `wall` for stamps."""
+    """One instant on all clocks: `mono` seconds for durations and deadlines, `wall` for stamps."""
 
     mono: float
     wall: datetime
+    slept: float = 0.0
+    """Seconds since boot that the machine was suspended, which `mono` leaves out; stays 0 where the system does not tell."""
 
 
 class Emit(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +99,8 @@ class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """`unknown`: it may have worked. `busy`: nothing was done, the agent works on something. `interrupted`: stopped by us."""
     cause: str = ""
     """One sentence for people: what went wrong, with the value that says so."""
-    classified: Literal["", "configuration", "overflow", "shared", "terminal", "auth"] = ""
-    """What kind of failure, where another attempt would be pointless or must differ."""
+    classified: Literal["", "configuration", "overflow", "shared", "terminal", "auth", "dry_run", "daemon_only", "no_memory"] = ""
+    """What kind of failure, where another attempt would be pointless or must differ; with `busy`: why nothing was done."""
     retry_after: float | None = None
     """Seconds the other side asked us to wait; with `busy`: seconds until it is worth another look."""
     hung: bool = False
@@ -106,6 +108,8 @@ class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     duration_s: float = 0.0
     output_tail: str = ""
+    task: str = ""
+    """The row of the agent's running task, as it was listed right before the restart."""
 
 
 # --- What an agent's task tells the coordinator ----------------------------------------------------------
@@ -133,8 +137,23 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     missed: int
     held: bool = False
+    hold: str = ""
+    """What kind of hold: a reminder is due at once when it becomes another one."""
+    silent: bool = True
+    """Whether missed heartbeats alone are the reason: what a whole host does when it fails."""
     recovered_at: datetime | None = None
     """Set once a fresh beat came; the incident is resolved when the trouble is gone altogether."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen at the moment of failure; kept in a file of its own and named in the notice."""
+
+    lines: tuple[str, ...] = ()
+    """The last lines of the heartbeat log that count as misses, in words."""
+    cause: str = ""
+    exit_code: int | None = None
+    output_tail: str = ""
+    task: str = ""
 
 
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +183,31 @@ class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     report: AgentReport
     trouble: Trouble | None
+    missed_at: datetime | None = None
+    """The first deadline that the present silence missed; None while nothing is missed."""
+    opens_at: datetime | None = None
+    """When silence alone would put it in trouble; None where it is in trouble already, or silence never does."""
+    acting: bool = False
+    """A restart waits for its turn or runs: its end may put the agent in trouble at any moment."""
+    evidence: Evidence = Evidence()
+
+
+class AgentCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word about one agent, which outranks all automation: no misses, restarts or notices while it is paused."""
+
+    what: Literal["pause", "resume"]
+    until: datetime | None = None
+    """The end of a pause; None: until it is resumed by hand."""
+    reason: str = ""
+
+
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: a person knows of an incident, so that reminders stop until then; it still resolves."""
+
+    subject: str
+    """An agent, an incident's id, or the subject of an incident of another kind."""
+    until: datetime
+    reason: str = ""
 
 
 class ActorCrashed(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,10 +239,46 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     text: str
     merged: bool = False
+    held: bool = False
+    """Automatic restarts are held: more severe than the same trouble without."""
+    evidence: str = ""
+    """The file with what was seen at the moment of failure, below the state folder."""
+    grouped: tuple["Grouped", ...] = ()
+    """All incidents that this one delivery tells of, the first one included; empty where it is about one only."""
+
+
+class Grouped(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several incidents in a notice that tells of all of them."""
+
+    incident_id: str
+    dedup_key: str
+    agent: str | None
+    missed: int
+    reason: str
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice that nobody could be told of; stays visible, also after the incident is over."""
+
+    dedup_key: str
+    sequence: int
+    incident_id: str
+    agent: str | None
+    text: str
+    error: str
+    at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """To the notifier: everything that is still owed, and of which incidents a person has to hear more and more loudly."""
+
+    owed: tuple[Notice, ...] = ()
+    pressing: frozenset[str] = frozenset()
+    """`dedup_key` of every incident that is open and not acknowledged: only these go on to later channels."""
 
 
 class NoticeAttempted(msgspec.Struct, frozen=True, kw_only=True):
-    """To the coordinator: one try at one channel failed; `next_at` is when the next one is made."""
+    """To the coordinator: one try at one channel failed; `next_at` is when the next one is due, by this run or the next."""
 
     dedup_key: str
     sequence: int
@@ -242,6 +322,10 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     """Why the last delivery failed."""
     recovered_at: datetime | None = None
+    subject: str = ""
+    agents: tuple[str, ...] = ()
+    """Whom an incident of a host or provider is about."""
+    evidence: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +339,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[AgentReport, ...]
     incidents: tuple[IncidentReport, ...]
     stopped_at: datetime | None = None
+    stale: bool = False
+    """Older than it should be: what stands in it may be different by now."""
+    undelivered: tuple[Undelivered, ...] = ()
+    proven: dict[str, datetime] = {}
+    """The last delivery of each channel that ever delivered anything."""
     books: None = None
     queues: None = None
     metrics: None = None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,19 @@ import anyio
 import pytest
 
 from collections_supervisor.system import files
-from collections_supervisor.system.files import append_line, make_private_folder, open_regular, replace
+from collections_supervisor.system.files import (
+    append_durable,
+    append_line,
+    make_private_folder,
+    open_regular,
+    read_bounded,
+    replace,
+    set_aside,
+    sweep_temporaries,
+)
 from collections_supervisor.system.threads import DaemonPool
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -24,6 +36,15 @@ def umask() -> Iterator[int]:
     before = os.umask(0o026)
     yield 0o026
     os.umask(before)
+
+
+@pytest.fixture
+def calls() -> Iterator[list[str]]:
+    """What was done to the disk, in order."""
+    made: list[str] = []
+    before, files.after_write = files.after_write, made.append
+    yield made
+    files.after_write = before
 
 
 def names(folder: Path) -> list[str]:
@@ -100,7 +121,7 @@ def test_a_replace_given_up_does_not_overwrite_a_newer_one(tmp_path: Path) -> No
     path.write_bytes(b"newer")
     given_up.set()
     with pytest.raises(TimeoutError, match="given up"):
-        files._replace(path, b"older", 0o600, given_up)
+        files._replace(path, b"older", 0o600, True, given_up)
     assert path.read_bytes() == b"newer"
     assert names(tmp_path) == ["page"]
 
@@ -167,7 +188,7 @@ def with_room_for_ten_bytes(path: Path, calls: str) -> str:
     script = f"""
 import anyio, resource, sys
 from pathlib import Path
-from collections_supervisor.system.files import append_line, replace
+from collections_supervisor.system.files import append_durable, append_line, replace
 
 async def main(path):
     try:
@@ -264,7 +285,199 @@ def test_a_line_given_up_is_not_written_later(tmp_path: Path) -> None:
     path, given_up = tmp_path / "log", threading.Event()
     path.touch()
     given_up.set()
-    append = partial(files._append_line, path, b"x")
+    append = partial(files._append_line, path, b"x", False)
     with pytest.raises(TimeoutError, match="given up"):
         append(given_up)
     assert path.read_bytes() == b""
+
+
+# --- Files of our own -------------------------------------------------------------------------------------
+
+
+async def test_what_is_replaced_is_on_disk_before_it_has_the_name(tmp_path: Path, calls: list[str]) -> None:
+    await replace(tmp_path / "page", b"x")
+    assert calls == ["create", "write", "fsync", "rename", "fsync_folder"]
+
+
+async def test_what_need_not_outlive_a_loss_of_power_waits_for_no_disk(tmp_path: Path, calls: list[str]) -> None:
+    await replace(tmp_path / "page", b"x", durable=False)
+    assert (tmp_path / "page").read_bytes() == b"x"
+    assert mode(tmp_path / "page") == 0o600
+    assert calls == ["create", "write", "rename"]
+
+
+async def test_a_durable_line_is_on_disk_and_so_is_the_name_of_a_new_file(tmp_path: Path, calls: list[str]) -> None:
+    path = tmp_path / "outbox"
+    await append_durable(path, b"one")
+    assert calls == ["create", "fsync_folder", "append", "fsync"]
+    calls.clear()
+    await append_durable(path, b"two")
+    assert calls == ["append", "fsync"]
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert mode(path) == 0o600
+
+
+async def test_an_empty_file_may_be_new_to_its_folder(tmp_path: Path, calls: list[str]) -> None:
+    """Whoever made it may have died right after."""
+    (tmp_path / "outbox").touch()
+    await append_durable(tmp_path / "outbox", b"one")
+    assert calls == ["create", "fsync_folder", "append", "fsync"]
+
+
+async def test_the_line_of_an_agent_is_left_to_the_system(tmp_path: Path, calls: list[str]) -> None:
+    await append_line(tmp_path / "log", b"one")
+    await append_line(tmp_path / "log", b"two")
+    assert calls == ["create", "append", "append"]
+
+
+async def test_a_durable_line_may_be_long_but_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    path.write_bytes(b"torn")
+    await append_durable(path, b"x" * (files.MAX_DURABLE_LINE - 2))
+    assert path.stat().st_size == 4 + files.MAX_DURABLE_LINE
+    with pytest.raises(ValueError, match="1048575 bytes, more than 1048574"):
+        await append_durable(path, b"x" * (files.MAX_DURABLE_LINE - 1))
+    with pytest.raises(ValueError, match="not one line"):
+        await append_durable(path, b"a\nb")
+    with pytest.raises(OSError, match="is a directory"):
+        await append_durable(tmp_path, b"x")
+
+
+def test_a_durable_line_without_room_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    path.write_bytes(b"12345\n")
+    assert with_room_for_ten_bytes(path, "await append_durable(path, b'12345')").startswith(f"{errno.ENOSPC} only a part")
+    assert path.read_bytes() == b"12345\n1234"
+
+
+async def test_folders_are_counted_too(tmp_path: Path, calls: list[str]) -> None:
+    await make_private_folder(tmp_path / "a" / "b")
+    await make_private_folder(tmp_path / "a" / "b")
+    assert calls == ["mkdir", "mkdir"]
+
+
+async def test_reading_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(b"x" * 10)
+    assert await read_bounded(path, 10) == b"x" * 10
+    with pytest.raises(OSError, match="holds more than 9 bytes") as caught:
+        await read_bounded(path, 9)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    path.write_bytes(b"")
+    assert await read_bounded(path, 0) == b""
+
+
+async def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for name, kind in {"fifo": "FIFO", "link": "symbolic link", ".": "directory"}.items():
+        with pytest.raises(OSError, match=f"is a {kind}, not a regular file"):
+            await read_bounded(tmp_path / name, 100)
+    with pytest.raises(FileNotFoundError):
+        await read_bounded(tmp_path / "missing", 100)
+
+
+async def test_what_is_set_aside_keeps_its_content_and_its_kind(tmp_path: Path, calls: list[str]) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(b"{")
+    assert await set_aside(path, NOON) == tmp_path / "snapshot.json.unreadable-20261122T120000Z"
+    assert (tmp_path / "snapshot.json.unreadable-20261122T120000Z").read_bytes() == b"{"
+    assert calls == ["rename", "fsync_folder"]
+    path.mkdir()
+    assert (await set_aside(path, NOON)).is_dir()
+    path.symlink_to("nowhere")
+    assert (await set_aside(path, NOON)).is_symlink()
+    assert not os.path.lexists(path)
+    with pytest.raises(FileNotFoundError):
+        await set_aside(path, NOON)
+
+
+async def test_nothing_that_was_set_aside_is_lost_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.json"
+    aside = tmp_path / "snapshot.json.unreadable-20261122T120000Z"
+    aside.symlink_to("nowhere")
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        await set_aside(path, NOON)
+    assert [aside.with_name(f"{aside.name}-{number}").read_bytes() for number in (2, 3)] == [b"one", b"two"]
+    assert aside.is_symlink()
+    for number in range(4, 100):
+        aside.with_name(f"{aside.name}-{number}").touch()
+    path.write_bytes(b"three")
+    with pytest.raises(FileExistsError, match="too many"):
+        await set_aside(path, NOON)
+    assert path.read_bytes() == b"three"
+
+
+def test_what_nobody_waits_for_any_more_is_not_set_aside(tmp_path: Path) -> None:
+    """A newer file has the name by then."""
+    path, given_up = tmp_path / "snapshot.json", threading.Event()
+    path.touch()
+    given_up.set()
+    with pytest.raises(TimeoutError, match="given up"):
+        files._set_aside(path, "aside", [], given_up)
+    assert names(tmp_path) == ["snapshot.json"]
+
+
+async def test_old_leftovers_are_swept_and_nothing_else(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ages = {"old": 61, "new": 30, "of tomorrow": -86400, "of a moment ahead": -30}
+    for name, age in ages.items():
+        path = tmp_path / f"{files.TEMP_PREFIX}{name}"
+        path.touch()
+        os.utime(path, (now.timestamp() - age,) * 2)
+    (tmp_path / "snapshot.json").touch()
+    os.utime(tmp_path / "snapshot.json", (0, 0))
+    (tmp_path / f"{files.TEMP_PREFIX}folder").mkdir()
+    os.utime(tmp_path / f"{files.TEMP_PREFIX}folder", (0, 0))
+    assert await sweep_temporaries(tmp_path, now) == 2
+    left = {"snapshot.json", *(f"{files.TEMP_PREFIX}{name}" for name in ("new", "of a moment ahead", "folder"))}
+    assert set(names(tmp_path)) == left
+
+
+async def test_sweeping_what_is_not_there(tmp_path: Path) -> None:
+    assert await sweep_temporaries(tmp_path / "missing", NOON) == 0
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        await sweep_temporaries(tmp_path / "file", NOON)
+
+
+def killed_after(count: int, path: Path, call: str) -> bool:
+    """Whether a process that is killed right after that many changes of the disk got to do `call` to the end."""
+    script = f"""
+import anyio, os, signal, sys
+from pathlib import Path
+from collections_supervisor.system import files
+from collections_supervisor.system.files import append_durable, replace
+
+left = {count}
+
+def kill(_call):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main(path):
+    await {call}
+    print("done")
+
+files.after_write = kill
+anyio.run(main, Path(sys.argv[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+    return done.stdout == "done\n"
+
+
+async def test_wherever_it_is_killed_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    found = []
+    for count in range(1, 7):
+        path.write_bytes(b"old")
+        done = killed_after(count, path, "replace(path, b'new')")
+        found.append((done, path.read_bytes()))
+    assert found == [(False, b"old")] * 3 + [(False, b"new")] * 2 + [(True, b"new")]
+    assert await sweep_temporaries(tmp_path, NOON) == 3
+    assert names(tmp_path) == ["state"]

@@ -1,20 +1,23 @@
 """One supervisor per state folder."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from collections_supervisor.system.lock import Lock, LockHeldError
+from collections_supervisor.system.lock import Lock, LockHeldError, wait_for_lock
 
 HOLD = """
 import sys
 from pathlib import Path
 from collections_supervisor.system.lock import Lock
-lock = Lock(Path(sys.argv[1]))
+lock = Lock(Path(sys.argv[1]), once=len(sys.argv) > 2)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -25,9 +28,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "supervisor.lock"
 
 
-def hold(path: Path) -> "subprocess.Popen[str]":
+def hold(path: Path, *once: str) -> "subprocess.Popen[str]":
     """Another process that has the lock."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-c", HOLD, str(path), *once]
+    holder = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     return holder
@@ -53,7 +57,7 @@ def test_the_second_is_told_who_has_it(path: Path) -> None:
     try:
         with pytest.raises(LockHeldError) as caught:
             Lock(path)
-        assert caught.value.pid == holder.pid
+        assert (caught.value.pid, caught.value.once) == (holder.pid, False)
         assert str(caught.value) == f"{path}: held by process {holder.pid}: another supervisor uses this state folder"
         assert path.read_text() == f"{holder.pid}\n", "the first is untouched"
     finally:
@@ -133,3 +137,137 @@ def test_a_refused_lock_leaks_no_descriptor(path: Path) -> None:
             Lock(path)
     assert len(list(Path("/dev/fd").iterdir())) == before
     first.close()
+
+
+# --- Single sweeps ----------------------------------------------------------------------------------------
+
+
+def test_a_single_sweep_says_that_it_is_one(path: Path) -> None:
+    path.write_text("99999 and much more of it\n")
+    lock = Lock(path, once=True)
+    assert path.read_text() == f"{os.getpid()} once\n"
+    with pytest.raises(LockHeldError, match="a single sweep of another supervisor uses this state folder") as caught:
+        Lock(path)
+    assert (caught.value.pid, caught.value.once) == (os.getpid(), True)
+    lock.close()
+
+
+@pytest.mark.parametrize("content", ["7 twice\n", "7 once", "7  once\n", " once\n", "7\n8\n"])
+def test_half_written_names_name_nobody(path: Path, content: str) -> None:
+    first = Lock(path)
+    path.write_text(content)
+    with pytest.raises(LockHeldError) as caught:
+        Lock(path)
+    assert (caught.value.pid, caught.value.once) == (None, False)
+    first.close()
+
+
+def test_who_waits_for_a_single_sweep_gets_the_lock(path: Path) -> None:
+    holder = hold(path, "once")
+    ending = threading.Timer(0.2, end, [holder])
+    ending.start()
+    lock = wait_for_lock(path, seconds=30)
+    ending.join()
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.close()
+    wait_for_lock(path, once=True).close()
+    assert path.read_text() == f"{os.getpid()} once\n"
+
+
+def test_a_single_sweep_is_not_waited_for_for_ever(path: Path) -> None:
+    first = Lock(path, once=True)
+    with pytest.raises(LockHeldError) as caught:
+        wait_for_lock(path, seconds=0.2)
+    assert caught.value.once
+    first.close()
+
+
+def test_a_daemon_is_not_waited_for(path: Path) -> None:
+    """With the patience of a day this test would not end."""
+    first = Lock(path)
+    with pytest.raises(LockHeldError) as caught:
+        wait_for_lock(path, once=True, seconds=86400)
+    assert (caught.value.pid, caught.value.once) == (os.getpid(), False)
+    first.close()
+
+
+@pytest.mark.parametrize("left", ["", "4711\n"])
+def test_a_holder_that_has_not_written_yet_is_given_a_moment(path: Path, left: str) -> None:
+    """What the file says then is empty, or about the holder before: here a daemon that has died."""
+    first = Lock(path, once=True)
+    said = path.read_text()
+    path.write_text(left)
+    writing = threading.Timer(0.01, path.write_text, [said])
+    releasing = threading.Timer(0.2, first.close)
+    writing.start()
+    releasing.start()
+    wait_for_lock(path, seconds=30).close()
+    writing.join()
+    releasing.join()
+
+
+# --- File systems that fall short -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", sorted({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}))
+def test_a_file_system_without_locks_is_said_and_used(path: Path, number: int) -> None:
+    def take(fd: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    lock = Lock(path, take=take)
+    assert lock.unsupported == f"{path}: the file system has no locks: {os.strerror(number)}"
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.close()
+
+
+def test_with_locks_nothing_is_said(path: Path) -> None:
+    lock = Lock(path)
+    assert lock.unsupported is None
+    lock.close()
+
+
+def test_another_error_is_one(path: Path) -> None:
+    def take(fd: int, operation: int) -> None:
+        assert operation == fcntl.LOCK_EX | fcntl.LOCK_NB
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = len(list(Path("/dev/fd").iterdir()))
+    with pytest.raises(OSError, match="Input/output error"):
+        Lock(path, take=take)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_a_full_disk_does_not_keep_it_from_being_taken(path: Path) -> None:
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from collections_supervisor.system.lock import Lock
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+lock = Lock(Path(sys.argv[1]))
+print("held")
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("held\n", "")
+    assert path.read_text() == ""
+
+
+def test_a_lock_whose_file_was_removed_or_replaced_is_taken_again(tmp_path: Path) -> None:
+    path = tmp_path / "supervisor.lock"
+    lock = Lock(path)
+    assert lock.is_in_place()
+    path.unlink()
+    assert not lock.is_in_place()
+    lock.retake()
+    assert lock.is_in_place()
+    with pytest.raises(LockHeldError):
+        Lock(path)
+    path.unlink()
+    path.touch()
+    assert not lock.is_in_place()
+    other = Lock(path)
+    with pytest.raises(LockHeldError):
+        lock.retake()
+    other.close()
+    lock.retake()
+    assert lock.is_in_place()
+    lock.close()

@@ -1,16 +1,37 @@
-"""Small files: replaced whole or extended by whole lines, in one hop to a thread, never left half done."""
+"""Small files: replaced whole, extended by whole lines or set aside, in one hop to a thread, never left half done."""
 
 import errno
 import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from collections_supervisor.system.files_open import cause_of, open_regular, require_regular
+from collections_supervisor.system.files_read import MOMENTARY, read_bounded, read_patiently
 from collections_supervisor.system.threads import WRITES, DaemonPool, complete
+
+__all__ = [
+    "MAX_DURABLE_LINE",
+    "MAX_LINE",
+    "MOMENTARY",
+    "TEMP_PREFIX",
+    "append_durable",
+    "append_line",
+    "cause_of",
+    "make_private_folder",
+    "open_regular",
+    "read_bounded",
+    "read_patiently",
+    "replace",
+    "require_regular",
+    "set_aside",
+    "sweep_temporaries",
+]
 
 TEMP_PREFIX = ".collections-supervisor-"
 """How the name of a file that is being written begins; a leftover of a killed process is known by it."""
@@ -18,23 +39,30 @@ TEMP_PREFIX = ".collections-supervisor-"
 MAX_LINE = 4096
 """Bytes that one append may write, newlines included."""
 
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+MAX_DURABLE_LINE = 1 << 20
+"""The same for a line of our own files."""
+
+LEFTOVER_AGE = 60.0
+"""Seconds after which nobody can still be writing a temporary file."""
 
 
-async def replace(path: Path, data: bytes, *, mode: int | None = 0o600) -> None:
+def _go_on(_call: str) -> None:
+    """Nothing happens between two writes."""
+
+
+after_write: Callable[[str], None] = _go_on
+"""Called on the writing thread after each system call of this module that changes the disk, with its name (`create`, `write`,
+`fsync`, `rename`, `fsync_folder`, `append`, `unlink`, `mkdir`): a test puts in its place what ends the process there."""
+
+
+async def replace(path: Path, data: bytes, *, mode: int | None = 0o600, durable: bool = True) -> None:
     """Put `data` in the place of `path`, so that every reader and every crash finds the old content or the new one.
 
-    `mode` None keeps the permissions of the present file; without one they are 0644 less the umask. Cancellation waits for the
-    end. Raises OSError, also (as TimeoutError) when the disk does not answer; no temporary file is left then.
+    `mode` None keeps the permissions of the present file; without one they are 0644 less the umask. What is not `durable`
+    survives our death, but perhaps not a loss of power. Cancellation waits for the end. Raises OSError, also (as TimeoutError)
+    when the disk does not answer; no temporary file is left then.
     """
-    await complete(WRITES, partial(_replace, path, data, mode))
+    await complete(WRITES, partial(_replace, path, data, mode, durable))
 
 
 async def append_line(path: Path, line: bytes, *, pool: DaemonPool = WRITES) -> None:
@@ -43,11 +71,37 @@ async def append_line(path: Path, line: bytes, *, pool: DaemonPool = WRITES) -> 
     The file is created with 0600 if it is missing; only regular files are written, never through a symbolic link. Cancellation
     waits for the end. Raises ValueError if the line holds a newline or is too long for `MAX_LINE`, else OSError.
     """
-    if b"\n" in line:
-        raise ValueError(f"not one line: {line[:80]!r}")
-    if len(line) + 2 > MAX_LINE:
-        raise ValueError(f"a line of {len(line)} bytes, more than {MAX_LINE - 2}")
-    await complete(pool, partial(_append_line, path, line))
+    _check_line(line, MAX_LINE)
+    await complete(pool, partial(_append_line, path, line, False))
+
+
+async def append_durable(path: Path, line: bytes) -> None:
+    """What `append_line` does, for a file of our own: up to `MAX_DURABLE_LINE`, and on disk when this returns.
+
+    After an OSError the line may stand there all the same, whole or torn.
+    """
+    _check_line(line, MAX_DURABLE_LINE)
+    await complete(WRITES, partial(_append_line, path, line, True))
+
+
+async def set_aside(path: Path, now: datetime) -> Path:
+    """Rename what cannot be used, so that nothing of it is lost, to a name in its folder that nothing has; returns that.
+
+    `now` is in UTC. Raises OSError.
+    """
+    places: list[Path] = []
+    await complete(WRITES, partial(_set_aside, path, f"{path.name}.unreadable-{now:%Y%m%dT%H%M%SZ}", places))
+    return places[0]
+
+
+async def sweep_temporaries(folder: Path, now: datetime) -> int:
+    """Remove what a killed process left half written in `folder`; returns how many files that were.
+
+    What cannot be removed stays. Raises OSError if the folder cannot be read; a missing one holds nothing.
+    """
+    swept: list[str] = []
+    await complete(WRITES, partial(_sweep, folder, now.timestamp(), swept))
+    return len(swept)
 
 
 async def make_private_folder(path: Path, *, pool: DaemonPool = WRITES) -> None:
@@ -55,55 +109,37 @@ async def make_private_folder(path: Path, *, pool: DaemonPool = WRITES) -> None:
     await complete(pool, partial(_make_private_folder, path))
 
 
-@contextmanager
-def open_regular(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]:
-    """A descriptor of a regular file and its status; blocks on nothing but the file system. Raises OSError for anything else.
-
-    The kind is looked at before opening, because opening a device can have effects, and after it, because it may have changed.
-    """
-    with suppress(FileNotFoundError):  # if that is an error, opening says so
-        require_regular(path, path.lstat())
-    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o600)
-    try:
-        found = os.fstat(fd)
-        require_regular(path, found)
-        yield fd, found
-    finally:
-        os.close(fd)
+def _check_line(line: bytes, limit: int) -> None:
+    if b"\n" in line:
+        raise ValueError(f"not one line: {line[:80]!r}")
+    if len(line) + 2 > limit:
+        raise ValueError(f"a line of {len(line)} bytes, more than {limit - 2}")
 
 
-def cause_of(error: OSError | ValueError) -> str:
-    """Why a file could not be read or written, as the end of a sentence that names the file."""
-    cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return cause[:1].lower() + cause[1:] if cause[1:2].islower() else cause
-
-
-def require_regular(path: Path, found: os.stat_result) -> None:
-    """Raise OSError (EINVAL) that says what `path` is, unless it is a regular file."""
-    if not stat.S_ISREG(found.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a special file")
-        raise OSError(errno.EINVAL, f"is {kind}, not a regular file", str(path))
-
-
-def _replace(path: Path, data: bytes, mode: int | None, given_up: threading.Event) -> None:
+def _replace(path: Path, data: bytes, mode: int | None, durable: bool, given_up: threading.Event) -> None:
     temp = path.parent / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temp, flags, 0o644 if mode is None else mode)
     try:
         with os.fdopen(fd, "wb") as file:
+            after_write("create")
             wanted = _mode_of(path) if mode is None else mode
             if wanted is not None:
                 os.fchmod(fd, wanted)
             file.write(data)
             file.flush()
-            os.fsync(fd)
+            after_write("write")
+            if durable:
+                _sync(fd)
         _check_wanted(path, given_up)
         temp.replace(path)
+        after_write("rename")
     except BaseException:
         with suppress(OSError):
             temp.unlink()
         raise
-    _sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
 def _mode_of(path: Path) -> int | None:
@@ -120,10 +156,16 @@ def _check_wanted(path: Path, given_up: threading.Event) -> None:
         raise TimeoutError(errno.ETIMEDOUT, "given up before it was written", str(path))
 
 
+def _sync(fd: int) -> None:
+    os.fsync(fd)
+    after_write("fsync")
+
+
 def _sync_folder(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+        after_write("fsync_folder")
     except OSError as error:
         # Some network and FUSE file systems have no such thing for folders; they lose nothing that we could keep.
         if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
@@ -132,14 +174,48 @@ def _sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def _append_line(path: Path, line: bytes, given_up: threading.Event) -> None:
+def _append_line(path: Path, line: bytes, durable: bool, given_up: threading.Event) -> None:
     with open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as (fd, found):
+        if found.st_size == 0:
+            after_write("create")
+            if durable:  # before the first line: a file that holds one needs no second look at its folder, whoever died when
+                _sync_folder(path.parent)
         torn = found.st_size > 0 and os.pread(fd, 1, found.st_size - 1) != b"\n"
         data = b"\n" * torn + line + b"\n"
         _check_wanted(path, given_up)
-        if os.write(fd, data) != len(data):
+        written = os.write(fd, data)
+        after_write("append")
+        if written != len(data):
             # What is there stays: cutting it off could cut off what someone else appended after it.
             raise OSError(errno.ENOSPC, "only a part of the line was written", str(path))
+        if durable:
+            _sync(fd)
+
+
+def _set_aside(path: Path, name: str, places: list[Path], given_up: threading.Event) -> None:
+    for number in range(1, 100):
+        place = path.with_name(name if number == 1 else f"{name}-{number}")
+        # Only we give such names, and one supervisor at a time: nothing takes this one between the look and the renaming.
+        if not os.path.lexists(place):
+            _check_wanted(path, given_up)
+            path.rename(place)
+            after_write("rename")
+            _sync_folder(path.parent)
+            places.append(place)
+            return
+    raise FileExistsError(errno.EEXIST, "too many of its kind were set aside within one second", str(path))
+
+
+def _sweep(folder: Path, now: float, swept: list[str], _given_up: threading.Event) -> None:
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if path.name.startswith(TEMP_PREFIX):
+                with suppress(OSError):
+                    # Apart in either direction: the clock may have been set meanwhile.
+                    if abs(now - path.lstat().st_mtime) > LEFTOVER_AGE:
+                        path.unlink()
+                        after_write("unlink")
+                        swept.append(path.name)
 
 
 def _make_private_folder(path: Path, given_up: threading.Event) -> None:
@@ -147,3 +223,4 @@ def _make_private_folder(path: Path, given_up: threading.Event) -> None:
         if not folder.is_dir():
             _check_wanted(folder, given_up)
             folder.mkdir(mode=0o700, exist_ok=True)
+            after_write("mkdir")
