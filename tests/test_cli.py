@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from collections_supervisor.app import prepare_state
+from collections_supervisor.app.launch import prepare_state
 from collections_supervisor.cli import cli
 
 

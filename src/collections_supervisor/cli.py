@@ -1,7 +1,7 @@
 """What a person types. Nothing is decided here: options are read, the work is called, its end becomes an exit status."""
 
 import os
-import secrets
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +14,23 @@ from collections_supervisor.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
+    from collections_supervisor.config.schema import Config
 
 OK = 0
+UNHEALTHY = 1
 USAGE = 2
 INTERNAL = 70
 LOCKED = 75
 CONFIGURATION = 78
 INTERRUPTED = 130
-"""Ctrl-C in the moment before signals are listened to; what a shell expects of a program that SIGINT ended."""
+"""What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
+
+PLAIN_WIDTH = 100
+"""Columns of a report that does not go to a terminal."""
 
 EPILOG = (
-    "Exit status: 0 clean stop; 2 usage; 70 internal error; 75 another supervisor holds the lock; 78 configuration error. "
+    "Exit status: 0 clean stop, or healthy; 1 not healthy, no beat written, or too little history; 2 usage; 70 internal error; "
+    "75 another supervisor holds the lock; 78 configuration error; 130 interrupted. "
     "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
 )
 
@@ -38,16 +44,27 @@ EPILOG = (
     help="Configuration file. Default: ./supervisor.toml, else the one in the user's configuration folder, else built-in values.",
 )
 @click.option("--agents", metavar="A,B", help="Watch these instead of the configured agents; known ones keep their settings.")
+@click.option("--health-check", is_flag=True, help="Make one sweep: judge, restart, tell, report, exit; 0 only if all is well.")
+@click.option("--json", "as_json", is_flag=True, help="With --health-check: the report as JSON.")
+@click.option("--dry-run", is_flag=True, help="Decide and log; start, send and write nothing.")
 @click.version_option(__version__, prog_name="collections-supervisor")
 @click.pass_context
-def cli(context: click.Context, config_path: Path | None, agents: str | None) -> None:
+def cli(
+    context: click.Context, config_path: Path | None, agents: str | None, health_check: bool, as_json: bool, dry_run: bool
+) -> None:
     """Watch AI agents by their heartbeats, restart them within a budget, and tell a human when that does not help.
 
     Without a command: supervise in the foreground until SIGTERM or SIGINT.
     """
     context.obj = (config_path, agents)
-    if context.invoked_subcommand is None:
-        sys.exit(_run(config_path, agents))
+    if context.invoked_subcommand is not None:
+        if health_check or as_json or dry_run:
+            raise click.UsageError("--health-check, --json and --dry-run stand alone; a command has options of its own")
+        return
+    if as_json and not health_check:
+        raise click.UsageError("--json goes together with --health-check")
+    config = _load(config_path, agents).config
+    sys.exit(_check_health(config, as_json=as_json, dry=dry_run) if health_check else _supervise(config, dry=dry_run))
 
 
 def _load(config_path: Path | None, agents: str | None) -> "Loaded":
@@ -64,53 +81,119 @@ def _fail(status: int, message: str) -> NoReturn:
     sys.exit(status)
 
 
+def _show(text: str) -> None:
+    """Print for people; a terminal that knows fewer characters gets what it can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding))
+
+
+def _screen() -> tuple[int, bool]:
+    """The columns to print in, and whether in colour."""
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH), colour
+
+
 # --- Supervising -----------------------------------------------------------------------------------------------------
 
 
-def _run(config_path: Path | None, agents: str | None) -> int:
+def _supervise(config: "Config", *, dry: bool) -> int:
     import anyio
 
-    from collections_supervisor.app import prepare_state, run_daemon
-    from collections_supervisor.system.files import cause_of
+    from collections_supervisor.app.daemon import run_daemon
+    from collections_supervisor.app.launch import LaunchError, launched
     from collections_supervisor.system.lock import LockHeldError
-    from collections_supervisor.system.logs import open_log
 
-    config = _load(config_path, agents).config
-    state_dir = config.supervisor.state_dir
-    _occupy_standard_streams()
     try:
-        lock = prepare_state(state_dir)
+        with launched(config, os.environ, dry=dry) as (run, logs):
+            anyio.run(run_daemon, run, logs)
     except LockHeldError as error:
         _fail(LOCKED, str(error))
-    except OSError as error:
-        _fail(CONFIGURATION, f"supervisor.state_dir: {state_dir} cannot be used: {cause_of(error)}")
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"  # noqa: TID251 - there is no clock before there is a run
-    try:
-        logs = open_log(config.logging, run_id=run_id, fallback=state_dir / "fallback.log")
-    except OSError as error:
-        _fail(CONFIGURATION, f"logging.file: {config.logging.file} cannot be opened: {cause_of(error)}")
-    logs.capture()
-    try:
-        anyio.run(run_daemon, config, logs, run_id, os.environ)
+    except LaunchError as error:
+        _fail(CONFIGURATION, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:
-        logs.logger.critical("supervisor.crashed", message=f"unexpected internal error: {error!r}", exc_info=error)
+    except Exception:  # noqa: BLE001 - it stands in the log already
         return INTERNAL
-    finally:
-        logs.close(1.0)
-        lock.close()
     return OK
 
 
-def _occupy_standard_streams() -> None:
-    """Open those that are closed, lest a file of ours take the number of one: the log would be written into it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            # Not for writing: the log is to learn that nobody reads it, and to go on in its fallback.
-            os.open(os.devnull, os.O_RDONLY)
+def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
+    from collections_supervisor.app.health_check import InterruptedSweepError, check_health
+    from collections_supervisor.app.launch import LaunchError, UnknownStateError
+    from collections_supervisor.reporting.report_json import encode_report
+    from collections_supervisor.reporting.table import format_report
+    from collections_supervisor.system.lock import LockHeldError
+
+    now = datetime.now(UTC)  # noqa: TID251 - the age of a saved report is told in the clock of whoever reads it
+    try:
+        report = check_health(config, os.environ, dry=dry, now=now)
+    except LockHeldError as error:
+        _fail(LOCKED, str(error))
+    except LaunchError as error:
+        _fail(CONFIGURATION, str(error))
+    except UnknownStateError as error:
+        _fail(UNHEALTHY, str(error))
+    except (InterruptedSweepError, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - it stands in the log already
+        click.echo(f"unexpected internal error: {error!r}", err=True)
+        return INTERNAL
+    if as_json:
+        click.echo(encode_report(report))
+    else:
+        _show(format_report(report, *_screen()))
+    return OK if report.verdict == "healthy" else UNHEALTHY
+
+
+# --- Looking ahead ---------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--outage", default="60h", show_default=True, metavar="TIME", help="How long the agent is silent.")
+@click.option("--agent", metavar="NAME", help="Which agent; without it the first one in full, the others in figures.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | None, as_json: bool) -> None:
+    """Show what this configuration would do in an outage: misses, restarts, and who is told when."""
+    from collections_supervisor.app.simulate import simulate as run
+    from collections_supervisor.app.simulation_text import encode, render
+    from collections_supervisor.config.durations import parse_duration
+
+    config = _load(*options).config
+    try:
+        simulation = run(config, agent, parse_duration(outage))
+    except ValueError as error:
+        raise click.UsageError(f"--outage, --agent: {error}") from error
+    if as_json:
+        click.echo(encode(simulation))
+    else:
+        _show(render(simulation, *_screen()))
+
+
+@cli.command()
+@click.argument("agent")
+@click.option(
+    "--false-alarms", default="1/30d", show_default=True, metavar="N/TIME", help="How often a human may be told for nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str, as_json: bool) -> None:
+    """Read AGENT's own heartbeat history and propose its period, timeout and interval."""
+    import anyio
+
+    from collections_supervisor.app import tune as tuning
+
+    config = _load(*options).config
+    try:
+        allowed = tuning.parse_rate(false_alarms)
+        text, status = anyio.run(tuning.tune, config, agent, allowed, as_json)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if status == USAGE and not as_json:
+        raise click.UsageError(text)
+    _show(text)
+    sys.exit(status)
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------

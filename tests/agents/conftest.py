@@ -3,26 +3,30 @@
 import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from collections_supervisor.agents import view
 from collections_supervisor.agents.health import first_state, next_due, next_glance, step
+from collections_supervisor.agents.saved import decode, encode
 from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
     AgentState,
     AskForSlot,
     ChildExited,
+    Effect,
     Event,
     GiveSlotBack,
     HeartbeatRead,
     RecordMiss,
+    Resumed,
     RunAction,
     SlotGranted,
 )
-from collections_supervisor.agents.view import view
 from collections_supervisor.config.schema import AgentConfig, Backoff, LogSource, RestartPolicy
 from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentReport, Beat, Emit, Now, Reading, StaleLine
 
@@ -49,9 +53,15 @@ class World:
         self.glance = glance
         """Look at the files no more often than this; a long story need not be told second by second."""
         self.now = 1000.0
+        self.offset = 0.0
+        """What the wall clock was set forward by, and the time asleep, which monotonic time leaves out."""
+        self.slept = 0.0
+        self.looked: Now | None = None
         self.state: AgentState = first_state(self.clock())
         self.beats: list[Beat] = []
         self.lines: list[StaleLine] = []
+        self.records = True
+        """Whether misses can be written into its log."""
         self.future: Beat | None = None
         self.status: Any = None
         self.starts: list[float] = []
@@ -63,12 +73,34 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._fresh: list[bool] = []
+        self._ending: Callable[[], None] | None = None
 
     def clock(self) -> Now:
-        return Now(mono=self.now, wall=EPOCH + timedelta(seconds=self.now))
+        return Now(mono=self.now, wall=self.wall(self.now), slept=self.slept)
 
     def wall(self, instant: float) -> datetime:
-        return EPOCH + timedelta(seconds=instant)
+        return EPOCH + timedelta(seconds=instant + self.offset)
+
+    def sleep(self, seconds: float) -> None:
+        """The machine is suspended: only the wall goes on."""
+        self.slept += seconds
+        self.offset += seconds
+
+    def set_clock(self, by: float) -> None:
+        """Somebody sets the wall clock."""
+        self.offset += by
+
+    def look(self, late: float = 0.0) -> None:
+        """Read the files and judge."""
+        now = self.clock()
+        self.handle(HeartbeatRead(reading=self.reading(), since=self.looked, late=late))
+        self.looked = now
+
+    def stand_still(self, seconds: float) -> None:
+        """Our process is stopped for so long, while time goes on for everybody else; then it looks."""
+        wanted = min(next_due(self.policy, self.state, self.clock()), next_glance(self.policy, self.state, self.clock()))
+        self._pass(seconds)
+        self.look(late=self.now - wanted)
 
     # --- The outside ---
 
@@ -79,7 +111,7 @@ class World:
     def beat(self, instant: float | None = None, **said: Any) -> None:
         """The agent beats now, or at that instant."""
         when = self.now if instant is None else instant
-        self.at(when, lambda: self._beat(Beat(stamp=self.wall(when), **said)))
+        self.at(when, lambda: self._beat(Beat(**{"stamp": self.wall(when), **said})))
 
     def _beat(self, beat: Beat) -> None:
         self.beats.append(beat)
@@ -96,30 +128,74 @@ class World:
     def reading(self) -> Reading:
         if self.status is not None:
             return Reading(status=self.status, error="made up")
-        beat = self.beats[-1] if self.beats else None
-        found = "ok" if beat or self.lines or self.future else "missing"
-        return Reading(status=found, beat=beat, future=self.future, trailing=tuple(self.lines[-10:]))  # type: ignore[arg-type]
+        beat, future = None, self.future
+        for said in self.beats:
+            # As the real reader does it: a beat that a clock set back has left ahead of the time is no health.
+            ahead = said.stamp > self.clock().wall + timedelta(seconds=self.policy.future_tolerance)
+            beat, future = (beat, said) if ahead else (said, self.future)
+        found = "ok" if beat or self.lines or future else "missing"
+        return Reading(status=found, beat=beat, future=future, trailing=tuple(self.lines[-10:]))  # type: ignore[arg-type]
+
+    # --- Our own lives ---
+
+    def lose_action(self) -> None:
+        """What runs ends together with us, and nobody is told."""
+        self._queue = [one for one in self._queue if one[2] is not self._ending]
+        heapq.heapify(self._queue)
+        self.running = 0
+
+    def die(self, seconds: float, **resumed: Any) -> None:
+        """We are killed, and started again so much later in the same boot of the machine."""
+        self.state = decode(encode(self.state), 0.0)
+        self._pass(seconds)
+        self._begin(**resumed)
+
+    def boot(self, seconds: float, **resumed: Any) -> None:
+        """The machine is switched off and on, and we are started so much later, with the other clock begun anew."""
+        before = self.clock()
+        self._pass(seconds)
+        self.offset += self.now - 50.0
+        self.now = 50.0
+        now = self.clock()
+        self.state = decode(encode(self.state), now.mono - before.mono - (now.wall - before.wall).total_seconds())
+        self._begin(**{"excused": True, **resumed})
+
+    def _pass(self, seconds: float) -> None:
+        """Time passes for everybody but us."""
+        self.now += seconds
+        while self._queue and self._queue[0][0] <= self.now:
+            _, _, happen = heapq.heappop(self._queue)
+            happen()
+
+    def _begin(self, **resumed: Any) -> None:
+        self.looked = None
+        self.handle(Resumed(**resumed))
+        self.look()
 
     # --- Judgement ---
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event) -> list[Effect]:
         self.state, effects = step(self.policy, self.state, event, self.clock(), self.jitter)
         for effect in effects:
             match effect:
                 case Emit():
                     self.log.append(effect)
                 case RecordMiss(missed=missed, last_heartbeat=last):
-                    if len(self.lines) < 100:  # as the real log's writer does
+                    if self.records and len(self.lines) < 100:  # as the real log's writer does
                         self.lines.append(StaleLine(stamp=self.clock().wall, ours=True, missed=missed, last_heartbeat=last))
-                case AskForSlot():
-                    self.at(self.now, lambda: self.handle(SlotGranted()))
+                case AskForSlot(request=request):
+                    self.at(self.now, partial(self._grant, request.action_id))
                 case RunAction(request=request):
                     self._run(request)
                 case GiveSlotBack():
                     pass
-        status = self.report().status
+        status = view.status(self.policy, self.state, self.clock())
         if not self.statuses or self.statuses[-1][1] != status:
             self.statuses.append((self.now, status))
+        return effects
+
+    def _grant(self, action_id: str) -> None:
+        self.handle(SlotGranted(action_id=action_id))
 
     def _run(self, request: ActionRequest) -> None:
         script = self.restart(len(self.starts))
@@ -131,7 +207,8 @@ class World:
             self.handle(ActionStarted(at=self.clock().wall))
             if script.beat_after is not None:
                 self.beat(self.now + script.beat_after)
-        self.at(self.now + script.duration, lambda: self._end(script))
+        self._ending = partial(self._end, script)
+        self.at(self.now + script.duration, self._ending)
 
     def _end(self, script: Script) -> None:
         if script.outcome.result != "busy":
@@ -142,7 +219,7 @@ class World:
     def run(self, until: float) -> None:
         """Let time pass up to that instant."""
         while True:
-            self.handle(HeartbeatRead(reading=self.reading()))
+            self.look()
             glance = max(next_glance(self.policy, self.state, self.clock()), self.now + self.glance)
             look = min(next_due(self.policy, self.state, self.clock()), glance)
             assert look > self.now, "a look in the past would spin"
@@ -155,10 +232,10 @@ class World:
                 # The files are read before anything else is judged, as the actor does it.
                 _, _, happen = heapq.heappop(self._queue)
                 happen()
-                self.handle(HeartbeatRead(reading=self.reading()))
+                self.look()
 
     def report(self) -> AgentReport:
-        return view(self.policy, self.state, self.clock())
+        return view.view(self.policy, self.state, self.clock())
 
     def names(self) -> list[str]:
         return [entry.event for entry in self.log]

@@ -1,6 +1,7 @@
 """The task of one agent under virtual time: its files, its restarts and the coordinator are made up."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,20 +15,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.agents.actor import AgentActor
-from collections_supervisor.agents.ports import MemoryStore, Ports
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.ports import Attendant, Kept, MemoryJournal, MemoryStore, Ports
+from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.config.schema import AgentConfig, Backoff, LogSource, RestartPolicy
 from collections_supervisor.messages import (
     ActionOutcome,
     ActionRequest,
     ActorCrashed,
     AgentChanged,
+    AgentCommand,
     AgentReport,
     Beat,
     Now,
     Reading,
     StaleLine,
 )
+from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -48,6 +52,16 @@ def wall(instant: float) -> datetime:
 class VirtualClock:
     def now(self) -> Now:
         return Now(mono=anyio.current_time(), wall=wall(anyio.current_time()))
+
+
+class SettableClock(VirtualClock):
+    """A wall clock that somebody sets."""
+
+    offset = 0.0
+
+    def now(self) -> Now:
+        now = super().now()
+        return msgspec.structs.replace(now, wall=now.wall + timedelta(seconds=self.offset))
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +96,10 @@ class Outside:
         self.overlapped = False
         self.closed = 0
         self.exit_now = anyio.Event()
+        self.tree: Tree | None = None
+        """What an earlier life of ours left running."""
+        self.adoption = Script()
+        self.adopted: list[ActionRecord] = []
 
     # --- Its files ---
 
@@ -102,7 +120,15 @@ class Outside:
 
     # --- Its restarts ---
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
+    async def find(self, record: ActionRecord) -> Tree | None:
+        return self.tree
+
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
+        self.adopted.append(record)
+        await anyio.sleep(self.adoption.duration)
+        return self.adoption.outcome
+
+    async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
         script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
         self.calls.append(request)
         self.overlapped |= self.running > 0
@@ -111,9 +137,10 @@ class Outside:
             await anyio.sleep(script.probe)
             if script.outcome.result == "busy":
                 return script.outcome
-            if not await begin():
+            if not await attendant.begin(("restart", request.agent)):
                 return ActionOutcome(result="busy", cause="not wanted any more")
             self.runs.append([anyio.current_time()])
+            await attendant.spawned(4711, 1)
             if script.beat_after is not None:
                 self.beats.append(Beat(stamp=wall(anyio.current_time() + script.beat_after)))
             try:
@@ -146,16 +173,38 @@ class Outside:
 class Fleet:
     """Agents under supervision, and what they told the coordinator."""
 
-    def __init__(self, log: Any, *, slots: int = 1) -> None:
+    def __init__(
+        self,
+        log: Any,
+        *,
+        slots: int = 1,
+        clock: VirtualClock | None = None,
+        store: MemoryStore | None = None,
+        journal: MemoryJournal | None = None,
+    ) -> None:
         self.log = log
+        self.slots = RestartSlots(slots, reviewing=False)
+        self.store = store or MemoryStore()
+        self.journal = journal or MemoryJournal()
         self.ports = Ports(
-            clock=VirtualClock(), store=MemoryStore(), log=log, slots=anyio.CapacityLimiter(slots), jitter=lambda: 0.0
+            clock=clock or VirtualClock(),
+            store=self.store,
+            journal=self.journal,
+            log=log,
+            slots=self.slots,
+            boot_id="boot",
+            jitter=lambda: 0.0,
         )
         self.told: list[AgentChanged] = []
         self.crashes: list[ActorCrashed] = []
         self.deaf = False
         self.tell_takes = 0.0
         self.made: list[AgentActor] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nobody has a restart slot or waits for one."""
+        return not self.slots._running and not self.slots._waiting
 
     async def tell(self, changed: AgentChanged) -> bool:
         await anyio.sleep(self.tell_takes)
@@ -236,7 +285,7 @@ async def test_a_miss_is_answered_by_an_action_and_proven_by_a_beat(fleet: Fleet
         "agent.restart.succeeded",
     ]
     assert fleet.last().restarts == 1
-    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.idle
 
 
 async def test_the_deadline_is_kept_to_the_moment_although_looks_are_rare(fleet: Fleet) -> None:
@@ -340,7 +389,7 @@ async def test_busy_gives_the_slot_back_and_is_looked_at_again(fleet: Fleet) -> 
     outside = Outside([Script(outcome=busy, probe=0.7), Script(beat_after=0.5)], beats=[0.0])
     async with fleet.watching((policy(), outside)):
         await anyio.sleep(HOUR + 1)
-        assert fleet.ports.slots.borrowed_tokens == 0
+        assert fleet.idle
         await anyio.sleep(30)
     assert outside.starts == [HOUR + 0.7 + 20.0]
     assert fleet.last().restarts == 1
@@ -367,7 +416,7 @@ async def test_a_beat_while_waiting_for_the_slot_saves_the_restart_and_gives_the
     [skipped] = fleet.of("agent.restart.skipped", "watcher")
     assert skipped["reason"] == "fresh_beat"
     assert third.starts == [HOUR + 100]
-    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.idle
 
 
 async def test_the_beat_is_looked_for_again_right_before_the_restart(fleet: Fleet) -> None:
@@ -384,7 +433,7 @@ async def test_a_beat_while_the_agent_is_looked_into_saves_the_restart_and_costs
     assert (len(outside.calls), outside.starts) == (1, [])
     assert [entry["reason"] for entry in fleet.of("agent.restart.skipped")] == ["fresh_beat"]
     assert (fleet.last().status, fleet.last().restarts, fleet.last().budget_left_24h) == ("healthy", 0, 12)
-    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.idle
 
 
 async def test_never_more_restarts_at_one_time_than_slots(log: Any) -> None:
@@ -445,10 +494,10 @@ async def test_a_crash_while_an_action_runs_ends_it_and_counts_it_and_makes_no_s
         await anyio.sleep(30.0)
         assert outside.runs == [[HOUR, HOUR + 51]]
         assert fleet.last().restarts == 1
-        assert fleet.ports.slots.borrowed_tokens == 0
+        assert fleet.idle
         await anyio.sleep(60.0 + 31.0)
     assert not outside.overlapped
-    assert [round(at) for at in outside.starts] == [HOUR, HOUR + 52 + 60 + 30], "after its time for a proof, and the backoff"
+    assert [round(at) for at in outside.starts] == [HOUR, HOUR + 51 + 60 + 30], "after its time for a proof, and the backoff"
     assert [call.attempt for call in outside.calls] == [1, 2]
 
 
@@ -458,7 +507,7 @@ async def test_a_bug_in_the_runner_is_an_attempt_and_leaks_no_slot(fleet: Fleet)
     await fleet.watch(2 * HOUR, (policy(restart={"verify_within": 60.0}), outside), (policy("watcher"), other))
     assert len(outside.starts) == 2
     assert other.starts == [HOUR + 5]
-    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.idle
     assert fleet.last().status == "unhealthy" or fleet.last().restarts == 2
 
 
@@ -500,8 +549,7 @@ async def test_a_cancellation_at_any_moment_leaves_no_slot_taken(fleet: Fleet, a
         await anyio.sleep(at)
         for _ in range(checkpoints):
             await anyio.lowlevel.checkpoint()
-    assert fleet.ports.slots.borrowed_tokens == 0
-    assert fleet.ports.slots.statistics().tasks_waiting == 0
+    assert fleet.idle
     assert (first.closed, second.closed) == (1, 1)
     assert first.running == second.running == 0
     assert not fleet.crashes
@@ -529,7 +577,7 @@ async def test_a_process_of_ours_is_started_at_once_and_again_when_it_ends(fleet
     assert outside.starts == [0.0, 100.0, 200.0, 300.0]
     assert fleet.last().restarts == 3
     assert [call.attempt for call in outside.calls] == [0, 1, 1, 1]
-    assert fleet.ports.slots.borrowed_tokens == 0
+    assert fleet.idle
 
 
 async def test_the_trouble_of_short_lives_is_over_when_one_has_lived(fleet: Fleet) -> None:
@@ -603,7 +651,7 @@ scripts = st.lists(
 bugs = st.lists(st.sampled_from([None] * 20 + [RuntimeError("a bug")]), max_size=200)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(scripts, bugs), min_size=1, max_size=3), st.integers(1, 2))
 async def test_no_overlap_no_leak_and_no_more_turns_than_paid_for(
     log: Any, plans: list[tuple[list[Script], list[Exception | None]]], slots: int
@@ -620,12 +668,389 @@ async def test_no_overlap_no_leak_and_no_more_turns_than_paid_for(
                 outside,
             )
         )
-    await fleet.watch(1.1 * HOUR, *agents)
+    await fleet.watch(0.6 * HOUR, *agents)
     for settled, outside in agents:
         assert not outside.overlapped
         for start in outside.starts:
             assert sum(1 for other in outside.starts if other <= start < other + HOUR) <= 4
         kept = fleet.ports.store.load(settled.name)
         assert kept is not None
-        assert kept.restarts == len(outside.starts)
-    assert fleet.ports.slots.borrowed_tokens == 0
+        assert kept.state.restarts == len(outside.starts)
+    assert fleet.idle
+
+
+# --- A person's word ---
+
+
+async def test_a_pause_ends_the_wait_for_a_slot_and_gives_the_place_on(fleet: Fleet) -> None:
+    first = Outside([Script(duration=100.0, beat_after=50.0)], beats=[0.0])
+    second = Outside([Script()], beats=[0.5])
+    third = Outside([Script(beat_after=0.5)], beats=[0.75])
+    async with fleet.watching((policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third)):
+        await anyio.sleep(HOUR + 10)
+        [watcher] = [actor for actor in fleet.made if actor._policy.name == "watcher"]
+        await watcher.command(AgentCommand(what="pause"))
+        await anyio.sleep(0.001)
+        assert fleet.last("watcher").status == "paused", "a word is heard at once"
+        await anyio.sleep(200.0)
+        assert third.starts == [HOUR + 100]
+        assert fleet.last("watcher").status == "paused"
+        assert fleet.idle
+        await watcher.command(AgentCommand(what="resume"))
+        await anyio.sleep(1.0)
+        assert (fleet.last("watcher").missed, second.calls) == (0, [])
+        await anyio.sleep(125.0)
+        assert (fleet.last("watcher").missed, len(second.starts)) == (1, 1)
+
+
+async def test_all_paused_while_one_runs_and_three_wait(fleet: Fleet) -> None:
+    agents = [(policy(f"agent-{n}"), Outside([Script(duration=30.0)], beats=[0.0])) for n in range(4)]
+    async with fleet.watching(*agents):
+        await anyio.sleep(HOUR + 10)
+        for actor in fleet.made:
+            await actor.command(AgentCommand(what="pause"))
+        await anyio.sleep(HOUR)
+        assert sorted(len(outside.starts) for _, outside in agents) == [0, 0, 0, 1]
+        assert {end - start for _, outside in agents for start, end in outside.runs} == {30.0}, "it ran to its end"
+        assert all(fleet.told[-n].trouble is None for n in range(1, 5))
+        assert fleet.idle
+    assert fleet.log.of("agent.restart.failed") == []
+
+
+async def test_a_restart_that_is_dropped_while_it_looks_into_things_makes_no_second_one(fleet: Fleet) -> None:
+    # Its agent is paused, resumed and missed again, all while the first restart still asks what the agent does.
+    outside = Outside([Script(probe=14.0, duration=50.0), Script(duration=50.0)], beats=[0.0])
+    async with fleet.watching((policy(timeout=5.0, miss_interval=1e5), outside)):
+        await anyio.sleep(6.0)
+        [actor] = fleet.made
+        assert len(outside.calls) == 1
+        await actor.command(AgentCommand(what="pause"))
+        await actor.command(AgentCommand(what="resume"))
+        await anyio.sleep(60.0)
+    assert not outside.overlapped
+    assert [call.action_id for call in outside.calls] == list(dict.fromkeys(call.action_id for call in outside.calls))
+    assert (len(outside.calls), len(outside.runs), fleet.last().restarts) == (2, 1, 1)
+    assert fleet.idle
+
+
+# --- Clocks ---
+
+
+async def test_we_are_stopped_for_a_minute_and_nobody_pays_for_it(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    other = Outside([], beats=[100.0])
+    none = {"kind": "none"}
+    async with fleet.watching((policy("mailer", restart=none), outside), (policy("watcher", restart=none), other)):
+        await anyio.sleep(HOUR - 20.0)
+        stop_for(60.0)
+        await anyio.sleep(1.0)
+        assert fleet.last("mailer").next_deadline == wall(HOUR + 40 + 120)
+        assert fleet.last("watcher").next_deadline == wall(HOUR + 100), "whose deadline did not pass gets nothing"
+        await anyio.sleep(118.0)
+        assert (outside.lines, len(other.lines)) == ([], 1)
+        await anyio.sleep(2.0)
+        assert len(outside.lines) == 1
+
+
+def stop_for(seconds: float) -> None:
+    """This process stands still."""
+    asyncio.get_running_loop()._virtual.now += seconds  # type: ignore[attr-defined]
+
+
+async def test_a_look_that_takes_long_is_no_standstill(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    outside.read_takes = 9.0
+    async with fleet.watching((policy(restart={"kind": "none"}), outside)):
+        await anyio.sleep(HOUR + 30)
+        assert (fleet.last().missed, len(outside.lines)) == (1, 1)
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+async def test_the_clock_is_set_while_a_proof_is_awaited(log: Any, by: float) -> None:
+    clock = SettableClock()
+    fleet = Fleet(log, clock=clock)
+    outside = Outside([Script(duration=1.0)], beats=[0.0])
+    async with fleet.watching((policy(miss_interval=1e6, restart={"verify_within": 300.0}), outside)):
+        await anyio.sleep(HOUR + 10.5)
+        clock.offset += by
+        await anyio.sleep(60.0)
+        outside.beats.append(Beat(stamp=clock.now().wall))
+        await anyio.sleep(400.0)
+    assert len(outside.starts) == 1
+    [entry] = fleet.of("agent.restart.succeeded")
+    assert entry["duration_ms"] == pytest.approx(70_500, abs=1000)
+    assert fleet.of("agent.recovered")[0]["by_itself"] is False
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+async def test_a_miss_that_falls_due_as_the_clock_is_set_is_counted_the_moment_after(log: Any, by: float) -> None:
+    clock = SettableClock()
+    fleet = Fleet(log, clock=clock)
+    outside = Outside([], beats=[0.0])
+    async with fleet.watching((policy(restart={"kind": "none"}), outside)):
+        await anyio.sleep(HOUR - 0.5)
+        clock.offset += by
+        await anyio.sleep(3.0)
+        assert fleet.last().missed == 1
+
+
+async def test_a_process_of_ours_survives_that_the_clock_is_set(log: Any) -> None:
+    clock = SettableClock()
+    fleet = Fleet(log, clock=clock)
+    source = (LogSource(path="/nowhere/mailer.log"),)  # type: ignore[arg-type]
+    outside = Outside([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(sources=source, timeout=1000.0, startup_grace=100.0), outside)):
+        await anyio.sleep(10.0)
+        clock.offset -= HOUR
+        await anyio.sleep(50.0)
+        outside.beats.append(Beat(stamp=clock.now().wall))
+        await anyio.sleep(500.0)
+    assert len(outside.starts) == 1
+
+
+# --- Killed and started again ---
+
+
+class Slow(MemoryJournal):
+    """A disk that takes its time."""
+
+    def __init__(self, takes: float = 5.0) -> None:
+        super().__init__()
+        self.takes = takes
+        self.written: list[tuple[float, ActionRecord]] = []
+
+    async def write(self, record: ActionRecord) -> None:
+        await anyio.sleep(self.takes)
+        await super().write(record)
+        self.written.append((anyio.current_time(), record))
+
+
+async def test_nothing_is_begun_before_it_is_on_disk(log: Any) -> None:
+    fleet = Fleet(log, journal=Slow())
+    outside = Outside([Script(duration=20.0, beat_after=1.0)], beats=[0.0])
+    await fleet.watch(HOUR + 100, (policy(), outside))
+    assert isinstance(fleet.journal, Slow)
+    [(at, record), (_, with_pid), (end, over)] = fleet.journal.written
+    assert outside.starts == [at] == [HOUR + 5]
+    assert (record.request, record.argv) == (outside.calls[0], ("restart", "mailer"))
+    assert (record.restarts, record.attempts, record.starts, record.started) == (1, 1, (wall(HOUR),), wall(HOUR))
+    assert (record.pid, with_pid.pid, with_pid.start_time, over.ended) == (0, 4711, 1, True)
+    assert with_pid.deadline == at + policy().restart.timeout
+    assert end > outside.runs[0][1]
+
+
+async def killed_at(fleet: Fleet, instant: float, *agents: tuple[AgentConfig, Outside]) -> None:
+    """All of us die at that instant, without a word; what is on disk then is what there is."""
+    async with fleet.watching(*agents):
+        await anyio.sleep(instant - anyio.current_time())
+        states = {name: fleet.store.load(name) for name in [policy.name for policy, _ in agents]}
+        records = {name: await fleet.journal.read(name) for name in states}
+    fleet.store.__init__()  # type: ignore[misc]
+    fleet.journal.__init__()  # type: ignore[misc]
+    for kept in states.items():
+        if kept[1] is not None:
+            fleet.store.save(kept[0], kept[1].state)
+    for record in records.values():
+        if record is not None:
+            await fleet.journal.write(record)
+    fleet.log.events.clear()
+
+
+TREE = Tree(pid=4711, start_time=1, marker="x")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_an_action_that_runs_on_is_adopted_and_no_second_one_begun(fleet: Fleet, lost: bool) -> None:
+    outside = Outside([Script(duration=500.0)], beats=[0.0])
+    other = Outside([Script(beat_after=1.0)], beats=[60.0])
+    agents = ((policy(), outside), (policy("watcher"), other))
+    await killed_at(fleet, HOUR + 20, *agents)
+    if lost:
+        fleet.store.__init__()  # type: ignore[misc]
+    outside.tree, outside.adoption = TREE, Script(duration=100.0, outcome=FAILED)
+    outside.scripts = [Script(duration=5.0)]
+    begun = anyio.current_time()
+    async with fleet.watching(*agents):
+        await anyio.sleep(0.5)
+        assert [entry["action_id"] for entry in fleet.of("agent.restart.adopted")] == [outside.calls[0].action_id]
+        assert [record.request for record in outside.adopted] == outside.calls
+        assert fleet.slots._running == {"mailer"}, "its slot is taken from the first moment"
+        await anyio.sleep(98.0)
+        assert (len(outside.starts), other.starts) == (1, [])
+        assert fleet.last().detail.startswith("attempt 1 runs") or fleet.last().status == "escalated"
+        await anyio.sleep(2.0)
+        assert [entry["reason"] for entry in fleet.of("agent.restart.failed")] == ["exit status 1"]
+        assert other.starts == [begun + 100]
+        record = await fleet.journal.read("mailer")
+        assert record is not None
+        assert record.ended
+        await anyio.sleep(60.0)
+        assert [call.attempt for call in outside.calls] == [1, 2]
+    assert fleet.idle
+    assert "agent.restart.interrupted" not in fleet.log.names()
+
+
+async def test_what_is_adopted_may_be_proven(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=500.0)], beats=[0.0])
+    await killed_at(fleet, HOUR + 20, (policy(), outside))
+    outside.tree, outside.adoption = TREE, Script(duration=50.0, outcome=ActionOutcome(result="unknown", cause="lost"))
+    outside.beats.append(Beat(stamp=wall(HOUR + 90)))
+    await fleet.watch(500.0, (policy(), outside))
+    assert len(fleet.of("agent.restart.succeeded")) == 1
+    assert (len(outside.calls), fleet.last().restarts, fleet.last().status) == (1, 1, "healthy")
+
+
+@pytest.mark.parametrize("why", ["gone", "another boot", "ended"])
+async def test_an_action_that_is_gone_was_interrupted_and_is_judged_by_beats(fleet: Fleet, why: str) -> None:
+    outside = Outside([Script(duration=500.0)], beats=[0.0])
+    await killed_at(fleet, HOUR + 20, (policy(restart={"verify_within": 60.0}), outside))
+    record = await fleet.journal.read("mailer")
+    assert record is not None
+    outside.tree = None if why == "gone" else TREE
+    known: dict[str, dict[str, Any]] = {"another boot": {"boot_id": "earlier"}, "ended": {"ended": True}}
+    changes = known.get(why, {})
+    await fleet.journal.write(msgspec.structs.replace(record, **changes))
+    begun, outside.scripts = anyio.current_time(), [Script(duration=1.0)]
+    await fleet.watch(95.0, (policy(restart={"verify_within": 60.0}), outside))
+    assert outside.adopted == []
+    assert len(fleet.of("agent.restart.interrupted")) == 1
+    assert outside.starts[1:] == [begun + 60 + 30]
+    assert fleet.last().restarts == 2
+
+
+async def test_our_own_stop_is_said_once(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=500.0)], beats=[0.0])
+    await fleet.watch(HOUR + 20, (policy(), outside))
+    assert [entry["reason"] for entry in fleet.of("agent.restart.interrupted")] == ["the supervisor stopped while it ran"]
+    await fleet.watch(20, (policy(), outside))
+    assert len(fleet.of("agent.restart.interrupted")) == 1
+    assert (len(outside.calls), fleet.last().restarts) == (1, 1)
+
+
+async def test_who_is_excused_has_time_to_beat(fleet: Fleet) -> None:
+    class Excusing(MemoryStore):
+        def load(self, name: str) -> Kept | None:
+            kept = super().load(name)
+            return Kept(state=kept.state, excused=True) if kept is not None else None
+
+    outside = Outside([], beats=[0.0])
+    await fleet.watch(10.0, (policy(restart={"kind": "none"}), outside))
+    store = Excusing()
+    kept = fleet.store.load("mailer")
+    assert kept is not None
+    store.save("mailer", kept.state)
+    again = Fleet(fleet.log, store=store)
+    await anyio.sleep(2 * HOUR)
+    async with again.watching((policy(restart={"kind": "none"}), outside)):
+        await anyio.sleep(119.0)
+        assert again.last().missed == 0
+        await anyio.sleep(2.0)
+        assert again.last().missed == 1
+
+
+# --- One sweep ---
+
+
+async def sweep(fleet: Fleet, *agents: tuple[AgentConfig, Outside]) -> list[float]:
+    """Every agent once; how long each took."""
+    took: list[float] = []
+
+    async def once(policy: AgentConfig, outside: Outside) -> None:
+        begun = anyio.current_time()
+        await fleet.actor(policy, outside).once()
+        took.append(anyio.current_time() - begun)
+
+    with anyio.fail_after(HOUR):
+        async with anyio.create_task_group() as tasks:
+            for agent in agents:
+                tasks.start_soon(once, *agent)
+    assert fleet.idle
+    return took
+
+
+async def test_one_sweep_over_the_healthy_takes_no_time(fleet: Fleet) -> None:
+    outside = Outside([], beats=[anyio.current_time()])
+    assert await sweep(fleet, (policy(), outside)) == [0.0]
+    assert (fleet.last().status, outside.calls, outside.closed) == ("healthy", [], 1)
+
+
+async def test_one_sweep_sees_an_action_to_its_end_and_leaves_the_proof_to_the_next(fleet: Fleet) -> None:
+    outside = Outside([Script(probe=1.0, duration=40.0)], beats=[0.0])
+    await anyio.sleep(HOUR + 1)
+    assert await sweep(fleet, (policy(), outside)) == [41.0]
+    assert (fleet.last().status, len(outside.starts)) == ("restarting", 1)
+    kept = fleet.store.load("mailer")
+    assert kept is not None
+    assert kept.state.attempt is not None
+    assert kept.state.attempt.phase == "proving"
+    outside.beats.append(Beat(stamp=wall(anyio.current_time() + 30)))
+    await anyio.sleep(HOUR / 2)
+    assert await sweep(fleet, (policy(), outside)) == [0.0]
+    assert len(fleet.of("agent.restart.succeeded")) == 1
+    assert (fleet.last().status, len(outside.starts)) == ("healthy", 1)
+
+
+async def test_a_proof_that_never_came_failed_when_its_time_was_up(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=40.0), Script(beat_after=1.0)], beats=[0.0])
+    await anyio.sleep(HOUR + 1)
+    await sweep(fleet, (policy(), outside))
+    await anyio.sleep(HOUR)
+    assert await sweep(fleet, (policy(), outside)) == [1.0]
+    assert len(fleet.of("agent.restart.failed")) == 1
+    assert [call.attempt for call in outside.calls] == [1, 2], "its backoff is long over"
+    await anyio.sleep(60.0)
+    await sweep(fleet, (policy(), outside))
+    assert fleet.last().status == "healthy"
+
+
+@pytest.mark.parametrize("settles", [True, False])
+async def test_a_sweep_that_settles_nothing_closes_the_incident_with_the_first_beat(fleet: Fleet, settles: bool) -> None:
+    outside = Outside([], beats=[0.0])
+    plan = policy(restart={"kind": "none"}, settles=settles)
+    await anyio.sleep(3 * HOUR)
+    await sweep(fleet, (plan, outside))
+    assert fleet.told[-1].trouble is not None
+    outside.beats.append(Beat(stamp=wall(anyio.current_time() + 10)))
+    await anyio.sleep(20.0)
+    await sweep(fleet, (plan, outside))
+    assert (fleet.last().status, fleet.told[-1].trouble is None) == ("healthy", not settles)
+
+
+async def test_a_sweep_waits_for_its_turn_and_ends_when_it_is_not_needed(fleet: Fleet) -> None:
+    first = Outside([Script(duration=100.0)], beats=[0.0])
+    second = Outside([Script(duration=10.0)], beats=[0.0])
+    third = Outside([Script(duration=10.0)], beats=[0.0])
+    await anyio.sleep(HOUR + 1)
+    third.beats.append(Beat(stamp=wall(anyio.current_time() + 50)))
+    agents = ((policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third))
+    took = await sweep(fleet, *agents)
+    assert [round(seconds) for seconds in took][-1] == 110
+    assert (len(second.starts), third.calls) == (1, [])
+
+
+async def test_a_sweep_that_finds_a_busy_agent_or_a_failure_is_over_with_that(fleet: Fleet) -> None:
+    busy = ActionOutcome(result="busy", cause="works", retry_after=30.0)
+    for outcome, status in ((busy, "unhealthy"), (FAILED, "unhealthy")):
+        outside = Outside([Script(probe=2.0, duration=3.0, outcome=outcome)], beats=[anyio.current_time()])
+        await anyio.sleep(HOUR + 1)
+        name = f"agent-{outcome.result}"
+        [took] = await sweep(fleet, (policy(name), outside))
+        assert took <= 5.0
+        assert (fleet.last(name).status, len(outside.calls)) == (status, 1)
+
+
+async def test_a_sweep_adopts_what_still_runs(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=500.0)], beats=[0.0])
+    await killed_at(fleet, HOUR + 20, (policy(), outside))
+    outside.tree, outside.adoption = TREE, Script(duration=60.0)
+    assert await sweep(fleet, (policy(), outside)) == [60.0]
+    assert (len(outside.calls), len(outside.adopted), fleet.last().status) == (1, 1, "restarting")
+
+
+async def test_a_sweep_with_a_bug_in_it_ends_and_leaves_nothing(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=5.0, breaks=ValueError("a bug"))], beats=[0.0])
+    await anyio.sleep(HOUR + 1)
+    with pytest.raises(ExceptionGroup):
+        await fleet.actor(policy(), outside).once()
+    assert fleet.idle
+    assert outside.closed == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from collections_supervisor.agents.health import step
@@ -30,7 +31,9 @@ def waiting(make_world: Make) -> Any:
 
 
 def grant(world: Any) -> list[Any]:
-    world.state, effects = step(world.policy, world.state, SlotGranted(), world.clock(), 0.0)
+    attempt = world.state.attempt
+    granted = SlotGranted(action_id=attempt.request.action_id if attempt is not None else "another")
+    world.state, effects = step(world.policy, world.state, granted, world.clock(), 0.0)
     return list(effects)
 
 
@@ -50,6 +53,12 @@ def test_a_slot_that_nobody_waits_for_is_given_back(make_world: Make) -> None:
     world.beat(1000.0)
     world.run(1100.0)
     assert grant(world) == [GiveSlotBack()]
+
+
+def test_a_slot_of_an_attempt_that_was_dropped_leaves_the_present_one_in_the_line(waiting: Any) -> None:
+    before = waiting.state
+    state, effects = step(waiting.policy, before, SlotGranted(action_id="another"), waiting.clock(), 0.0)
+    assert (state, effects) == (before, [])
 
 
 def test_a_slot_that_comes_while_an_action_runs_is_given_back(waiting: Any) -> None:
@@ -186,3 +195,38 @@ def test_no_slot_is_asked_for_by_an_agent_that_is_well(make_world: Make) -> None
     world.run(1001.0)
     _, effects = step(world.policy, world.state, HeartbeatRead(reading=world.reading()), world.clock(), 0.0)
     assert not [effect for effect in effects if isinstance(effect, AskForSlot)]
+
+
+def test_a_held_agent_gets_one_trial_at_a_time_where_that_is_wanted(make_world: Make, script: Any) -> None:
+    plan = {"attempts_per_incident": 2, "trial_every": 2 * HOUR, "backoff": Backoff(initial=30.0, jitter=0.0)}
+    world = make_world(does=script(outcome=FAILED), restart=plan, miss_interval=1e6, glance=60.0)
+    world.beat(1000.0)
+    begun = 1000.0 + HOUR
+    world.run(begun + 100)
+    assert world.report().held.until == world.wall(begun + 32 + 2 * HOUR)
+    world.run(begun + 5 * HOUR)
+    assert [at - begun for at in world.starts] == [0.0, 31.0, 32.0 + 2 * HOUR, 33.0 + 4 * HOUR]
+    assert [entry.fields["attempt"] for entry in world.of("agent.restart.started")] == [1, 2, 2, 2]
+    assert world.report().held.until == world.wall(begun + 34 + 6 * HOUR)
+    assert world.state.trouble.held
+
+
+def test_a_trial_is_made_within_the_budget(make_world: Make, script: Any) -> None:
+    plan = {"attempts_per_incident": 1, "trial_every": 600.0, "per_hour": 2, "per_day": 0}
+    world = make_world(does=script(outcome=FAILED), restart=plan, miss_interval=1e6, glance=60.0)
+    world.beat(1000.0)
+    world.run(1000.0 + HOUR + 1900)
+    assert len(world.starts) == 2
+    assert "budget" in world.report().held.reason
+
+
+def test_a_trial_after_the_limit_was_lifted_is_an_attempt_like_any_other(make_world: Make, script: Any) -> None:
+    plan = {"attempts_per_incident": 1, "trial_every": 600.0}
+    world = make_world(does=script(outcome=FAILED), restart=plan, miss_interval=1e6, glance=60.0)
+    world.beat(1000.0)
+    world.run(1000.0 + HOUR + 10)
+    world.policy = msgspec.structs.replace(
+        world.policy, restart=msgspec.structs.replace(world.policy.restart, attempts_per_incident=0)
+    )
+    world.run(1000.0 + HOUR + 620)
+    assert [entry.fields["attempt"] for entry in world.of("agent.restart.started")] == [1, 1]

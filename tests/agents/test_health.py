@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from collections_supervisor.agents.state import ActionStarted, HeartbeatRead
 from collections_supervisor.config.schema import Backoff
 from collections_supervisor.messages import ActionOutcome, Beat, StaleLine
@@ -80,7 +78,7 @@ def test_a_long_absence_is_caught_up_with_ten_lines_and_one_event(make_world: Ma
 
 
 def test_no_more_than_a_hundred_misses_are_written_for_one_silence(make_world: Make) -> None:
-    world = make_world(restart={"kind": "none"}, timeout=60.0, miss_interval=60.0)
+    world = make_world(restart={"kind": "none"}, timeout=60.0, miss_interval=60.0, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + 60.0 * 250)
     assert (len(world.lines), world.report().missed) == (100, 250)
@@ -137,7 +135,7 @@ def test_late_is_said_after_the_period_and_ends_with_the_beat(make_world: Make) 
 
 
 def test_unreadable_is_not_dead(make_world: Make) -> None:
-    world = make_world()
+    world = make_world(glance=60.0)
     world.beat(1000.0)
     world.run(1001.0)
     world.status = "unreadable"
@@ -238,7 +236,7 @@ def test_exit_zero_alone_proves_nothing(make_world: Make, script: Any) -> None:
 
 
 def test_failed_attempts_back_off_and_are_then_held_and_told(make_world: Make, script: Any) -> None:
-    world = make_world(does=script(outcome=failed()), restart={"attempts_per_incident": 3}, miss_interval=1e6)
+    world = make_world(does=script(outcome=failed()), restart={"attempts_per_incident": 3}, miss_interval=1e6, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + 3 * HOUR)
     begun = 1000.0 + HOUR
@@ -268,7 +266,7 @@ def test_unlimited_attempts_grow_to_the_cap(make_world: Make, script: Any) -> No
 
 def test_the_budget_holds_until_its_window_frees(make_world: Make, script: Any) -> None:
     plan = {"attempts_per_incident": 0, "per_hour": 2, "backoff": Backoff(initial=1, factor=1, max=1, jitter=0)}
-    world = make_world(does=script(outcome=failed()), restart=plan, miss_interval=1e6)
+    world = make_world(does=script(outcome=failed()), restart=plan, miss_interval=1e6, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + HOUR + 60)
     held = world.report().held
@@ -302,7 +300,7 @@ def test_a_shared_cause_waits_as_told_and_spends_no_attempt(make_world: Make, sc
 
 
 def test_a_terminal_session_is_held_with_its_own_words(make_world: Make, script: Any) -> None:
-    world = make_world(does=script(outcome=failed("session ended during restart recovery", classified="terminal")))
+    world = make_world(does=script(outcome=failed("session ended during restart recovery", classified="terminal")), glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + 2 * HOUR)
     assert len(world.starts) == 1
@@ -426,7 +424,7 @@ def test_fresh_beats_for_ten_minutes_forgive_the_attempts(make_world: Make, scri
 
 def test_only_the_last_five_errors_are_kept(make_world: Make, script: Any) -> None:
     plan = {"attempts_per_incident": 0, "per_hour": 0, "per_day": 0}
-    world = make_world(does=script(outcome=failed()), restart=plan)
+    world = make_world(does=script(outcome=failed()), restart=plan, glance=60.0)
     world.beat(1000.0)
     world.run(1000.0 + 3 * HOUR)
     assert len(world.starts) > 5
@@ -445,13 +443,14 @@ def test_a_beat_does_not_unhappen_when_its_file_is_gone_or_an_older_one_is_all_t
 
 def test_after_the_wall_clock_was_set_back_the_next_beat_is_the_newer_one(make_world: Make) -> None:
     world = make_world(restart={"kind": "none"})
-    world.beats.append(Beat(stamp=world.wall(1000.0 + 4.0)))
+    world.beat(1000.0)
     world.run(1001.0)
-    # What was known lies further ahead than any tolerance once the clock stands an hour earlier.
-    world.state = msgspec.structs.replace(world.state, beat=Beat(stamp=world.wall(1000.0 + HOUR)))
-    world.beats.append(Beat(stamp=world.wall(1010.0)))
-    world.run(1020.0)
-    assert world.report().last_heartbeat == world.wall(1010.0)
+    world.set_clock(-HOUR)
+    world.run(1005.0)
+    assert world.report().status == "unknown"
+    world.beat(1010.0)
+    world.run(1070.0)
+    assert (world.report().status, world.report().last_heartbeat) == ("healthy", world.wall(1010.0))
 
 
 def test_a_recovery_from_before_the_restart_ends_the_wait_for_its_proof(make_world: Make, script: Any) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import get_args
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.agents.heartbeat_line import (
@@ -159,6 +159,7 @@ JSON = st.recursive(
 KEYS = ["timestamp", "ts", "stale", "status", "until", "message", "by", "missed", "last_heartbeat", "pid", "x"]
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_arbitrary_members_never_raise_and_stale_decides(members: dict[str, object]) -> None:
     found = parse_line(json.dumps(members).encode(), seen=SEEN)

@@ -33,6 +33,8 @@ class Bench:
         self.begun = 0
         self.wanted = True
         self.alive_at_begin: list[int] = []
+        self.at_begin: Callable[[], object] = lambda: None
+        self.spawns: list[tuple[int, int]] = []
         self._count = 0
 
     def own(self, *command: str, **restart: Any) -> OwnedProcess:
@@ -56,10 +58,14 @@ class Bench:
     def python(self, script: str, **restart: Any) -> OwnedProcess:
         return self.own("{python}", "-I", "-S", "-u", "-c", script, **restart)
 
-    async def begin(self) -> bool:
+    async def begin(self, argv: tuple[str, ...]) -> bool:
         self.begun += 1
+        self.at_begin()
         self.alive_at_begin = [pid for pid in self.pids if alive(pid)]
         return self.wanted
+
+    async def spawned(self, pid: int, start_time: int) -> None:
+        self.spawns.append((pid, start_time))
 
     def request(self) -> ActionRequest:
         self._count += 1
@@ -67,7 +73,7 @@ class Bench:
 
     async def start(self, process: OwnedProcess) -> ActionOutcome:
         with anyio.fail_after(DEADLINE):
-            return await process.run(self.request(), self.begin)
+            return await process.run(self.request(), self)
 
     async def live(self, process: OwnedProcess) -> ChildExited | None:
         """Start it and wait for its end."""
@@ -266,12 +272,8 @@ async def test_cut_short_right_before_the_start_nothing_is_left_open(bench: Benc
     before = pipes()
     process = bench.shell("sleep 1000")
     with anyio.CancelScope() as scope:
-
-        async def begin() -> bool:
-            scope.cancel()
-            return True
-
-        await process.run(bench.request(), begin)
+        bench.at_begin = scope.cancel
+        await process.run(bench.request(), bench)
     assert scope.cancelled_caught
     await process.close()
     assert pipes() == before

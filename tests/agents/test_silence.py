@@ -9,17 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collections_supervisor.agents.silence import (
-    deadline_stamp,
-    deadlines_passed,
-    first_deadline,
-    next_deadline,
-    recorded_lines,
-    stale_lines,
-)
+from collections_supervisor.agents import silence
+from collections_supervisor.agents.silence import deadline_stamp, recorded_lines, stale_lines
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.config.schema import AgentConfig, LogSource, RestartPolicy
-from collections_supervisor.messages import Beat, StaleLine
+from collections_supervisor.messages import Beat, Now, StaleLine
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
@@ -30,6 +24,22 @@ def policy(**agent: Any) -> AgentConfig:
 
 def state(**known: Any) -> AgentState:
     return AgentState(known_at=100.0, known=EPOCH, **known)
+
+
+def at(instant: float) -> Now:
+    return Now(mono=instant, wall=EPOCH + timedelta(seconds=instant - 100.0))
+
+
+def first_deadline(settings: AgentConfig, known: AgentState) -> float | None:
+    return silence.first_deadline(settings, known, at(0.0))
+
+
+def deadlines_passed(settings: AgentConfig, known: AgentState, now: float) -> int:
+    return silence.deadlines_passed(settings, known, at(now))
+
+
+def next_deadline(settings: AgentConfig, known: AgentState, now: float) -> float | None:
+    return silence.next_deadline(settings, known, at(now))
 
 
 def test_an_agent_never_seen_has_its_startup_grace() -> None:

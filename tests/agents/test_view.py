@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from collections_supervisor.agents.state import AgentState, Attempt, Child, Hold
+from collections_supervisor.agents.state import AgentState, Attempt, Child, Hold, Pause
 from collections_supervisor.agents.view import detail, status, view
 from collections_supervisor.config.schema import AgentConfig, LogSource, RestartPolicy
 from collections_supervisor.messages import ActionRequest, AgentError, Beat, Now, Trouble
@@ -42,7 +42,8 @@ CHILD = Child(started_at=990.0, started=EPOCH)
     [
         (policy(), seen(), "healthy", ""),
         (policy(), state(), "unknown", "no heartbeat yet; it counts as missed 1 h 00 min after it was first known"),
-        (policy(), seen(source="missing"), "unknown", "its heartbeat file is gone"),
+        (policy(), seen(source="missing", vanished_at=NOW.mono - 59.0), "unknown", "its heartbeat file is gone"),
+        (policy(), seen(source="missing", vanished_at=NOW.mono - 61.0), "healthy", ""),
         (
             policy(),
             seen(source="unreadable", source_error="cannot read /x: permission denied"),
@@ -111,10 +112,23 @@ CHILD = Child(started_at=990.0, started=EPOCH)
             "no heartbeat yet; it counts as missed 1 h 00 min after it was first known",
         ),
         (policy("process"), seen(child=CHILD), "healthy", ""),
+        (
+            policy("process", startup_grace=5.0),
+            state(child=CHILD),
+            "unhealthy",
+            "it runs, and has not beaten since its start",
+        ),
+        (policy(), seen(missed=2, trouble=TROUBLE, pause=Pause(since=EPOCH)), "paused", "paused until it is resumed"),
+        (
+            policy(),
+            seen(pause=Pause(since=EPOCH, until=1060.0, reason="moving house")),
+            "paused",
+            "paused until 2026-11-22T11:01:00.000000Z: moving house",
+        ),
     ],
 )
 def test_the_word_and_the_sentence(settings: AgentConfig, known: AgentState, word: str, sentence: str) -> None:
-    assert (status(settings, known, NOW.mono), detail(settings, known, NOW)) == (word, sentence)
+    assert (status(settings, known, NOW), detail(settings, known, NOW)) == (word, sentence)
 
 
 def test_what_the_agent_says_of_itself() -> None:

@@ -23,6 +23,14 @@ def test_another_channel_alone_is_enough(load_text: Load) -> None:
     assert load_text("escalation.channels = [{ kind = 'command', command = ['x'] }]").warnings == ()
 
 
+def test_an_address_without_encryption_is_named_by_its_server_alone(load_text: Load) -> None:
+    webhook = "{ kind = 'webhook', url = 'http://hooks.example:8080/services/s3cret?key=s3cret' }"
+    (warning,) = load_text(f"escalation.channels = [{webhook}]").warnings
+    assert warning.startswith("escalation.channels: http://hooks.example/… is not encrypted")
+    assert "s3cret" not in warning
+    assert load_text(f"escalation.channels = [{webhook.replace('hooks.example', '127.0.0.1')}]").warnings == ()
+
+
 def test_no_channel_tells_nobody(load_text: Load) -> None:
     assert load_text("escalation.channels = []").warnings == ("escalation.channels is empty: no human is ever told",)
 

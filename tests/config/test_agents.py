@@ -210,3 +210,30 @@ def test_the_flag_does_not_hide_faults_of_the_file(faults: Faults) -> None:
 def test_no_agents_at_all_are_never_accepted() -> None:
     with pytest.raises(ConfigError):
         build({"agents": []}, path=None, environ={"HOME": "/home/ann"})
+
+
+# --- A learned deadline ----------------------------------------------------------------------------------------------
+
+
+def test_a_learned_deadline_needs_a_period(faults: Faults) -> None:
+    (own,) = faults("agents = [{ name = 'a', adaptive = true }, { name = 'b', period = '1h', adaptive = true }]")
+    needs = "true needs a period, which this agent has none of; set its period, or adaptive = false for it"
+    assert own == f'agents[0].adaptive (agent "a"): {needs}'
+    inherited = faults(
+        "heartbeats.adaptive = true\nagents = [{ name = 'a' }, { name = 'b', period = '1h' }, { name = 'c', adaptive = false }]"
+    )
+    assert inherited == [f'heartbeats.adaptive (agent "a"): {needs}']
+    by_flag = faults("", {"COLLECTIONS_SUPERVISOR__HEARTBEATS__ADAPTIVE": "true"}, agents="x")
+    assert by_flag == [f'environment COLLECTIONS_SUPERVISOR__HEARTBEATS__ADAPTIVE: heartbeats.adaptive (agent "x"): {needs}']
+
+
+def test_a_period_that_cannot_be_read_is_one_fault(faults: Faults) -> None:
+    (fault,) = faults("agents = [{ name = 'a', adaptive = true, period = 'often' }]")
+    assert fault.startswith("agents[0].period")
+
+
+def test_a_learned_deadline_is_switched_on_for_all_or_for_one(load_text: Load) -> None:
+    found = agents(load_text, "heartbeats.adaptive = true\nagents = [{ name = 'a', period = '1h' }]")
+    assert found["a"].adaptive
+    found = agents(load_text, "agents = [{ name = 'a', period = '1h', adaptive = true }, { name = 'b' }]")
+    assert (found["a"].adaptive, found["b"].adaptive) == (True, False)

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collections_supervisor.config.durations import format_duration, parse_duration
+from collections_supervisor.config.problems import shortened
 
 
 @pytest.mark.parametrize(
@@ -48,12 +49,19 @@ def test_reads_units_from_large_to_small(text: str, seconds: float) -> None:
     ],
 )
 def test_refuses_anything_else(text: str) -> None:
-    with pytest.raises(ValueError, match="duration"):
+    with pytest.raises(ValueError, match="duration") as caught:
         parse_duration(text)
+    said = str(caught.value)
+    assert said.startswith(f"{shortened(text)} is not a duration, such as")
+    assert len(said) < 200
+
+
+def test_zero_needs_no_unit() -> None:
+    assert parse_duration("0") == 0
 
 
 def test_refuses_what_no_float_can_hold() -> None:
-    with pytest.raises(ValueError, match="too long"):
+    with pytest.raises(ValueError, match=r'^"9{80}…" is too long a duration$'):
         parse_duration("9" * 390 + "s")
 
 

@@ -53,7 +53,7 @@ def test_each_value_says_where_it_came_from(load_text: Load) -> None:
     assert sections["supervisor.state_dir"] == "environment STATE_DIRECTORY"
     assert sections["heartbeats.miss_threshold"] == "file"
     assert sections["heartbeats.startup_grace"] == "derived from timeout"
-    assert sections["books.enabled"] == sections["escalation.group_wait"] == "default, not in this release"
+    assert sections["books.enabled"] == "default, not in this release"
     assert sections["books.degraded_mode"] == "default"
     watcher = origins(loaded, "payment-watcher")
     assert watcher["period"] == watcher["name"] == "file"

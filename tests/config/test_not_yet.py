@@ -14,27 +14,16 @@ Faults = Callable[..., list[str]]
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("heartbeats.adaptive = true", "heartbeats.adaptive"),
-        ("heartbeats.active_hours = '07:00-22:00 America/Bogota'", "heartbeats.active_hours"),
-        ("restart.trial_every = '6h'", "restart.trial_every"),
         ("restart.output = 'path'", "restart.output"),
         ("restart.max_rss = '1G'", "restart.max_rss"),
         ("logging.format = 'ecs'", "logging.format"),
         ("logging.format = 'gcp'", "logging.format"),
-        ("escalation.group_wait = '1s'", "escalation.group_wait"),
         ("books.enabled = true", "books.enabled"),
         ("books.degraded_mode = true", "books.degraded_mode"),
         ("books.verify_checksums = true", "books.verify_checksums"),
         ("metrics.path = 'x.prom'", "metrics.path"),
         ("deadman.url = 'https://example.org/x'", "deadman.url"),
         ("deadman.command = ['x']", "deadman.command"),
-        ("escalation.channels = [{ kind = 'openclaw', via = 'hooks' }]", "escalation.channels[0].via"),
-        ("escalation.channels = [{ kind = 'openclaw', via = 'tools' }]", "escalation.channels[0].via"),
-        ("escalation.channels = [{ kind = 'openclaw', after = '1m' }]", "escalation.channels[0].after"),
-        ("escalation.channels = [{ kind = 'webhook', url = 'https://example.org' }]", "escalation.channels[0].kind"),
-        ("agents = [{ name = 'a', adaptive = true }]", 'agents[0].adaptive (agent "a")'),
-        ("agents = [{ name = 'a', active_hours = 'x' }]", 'agents[0].active_hours (agent "a")'),
-        ("agents = [{ name = 'a', restart.trial_every = '6h' }]", 'agents[0].restart.trial_every (agent "a")'),
         ("agents = [{ name = 'a', restart.max_rss = '1G' }]", 'agents[0].restart.max_rss (agent "a")'),
     ],
 )
@@ -51,10 +40,8 @@ def test_a_variable_cannot_switch_it_on_either(faults: Faults) -> None:
 
 def test_leaving_it_off_explicitly_is_fine(load_text: Load) -> None:
     load_text("""
-        heartbeats = { adaptive = false, active_hours = "" }
-        restart = { trial_every = "", output = "log", max_rss = "" }
+        restart = { output = "log", max_rss = "" }
         logging = { format = "json" }
-        escalation = { group_wait = 0, channels = [{ kind = "openclaw", via = "cli", after = 0 }] }
         books = { enabled = false, degraded_mode = false, verify_checksums = false }
         metrics = { path = "" }
         deadman = { url = "", command = [] }
@@ -64,5 +51,4 @@ def test_leaving_it_off_explicitly_is_fine(load_text: Load) -> None:
 def test_defaults_are_not_refused(load_text: Load) -> None:
     config = load_text().config
     assert config.books.enabled
-    assert config.escalation.group_wait == 30
     assert NOT_YET["books.enabled"] == (False,)

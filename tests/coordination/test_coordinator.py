@@ -8,17 +8,31 @@ from typing import Any
 import anyio
 import pytest
 
-from collections_supervisor.coordination.coordinator import CRASHES, GATHER, INBOX, Coordinator, Fleet
+from collections_supervisor.coordination.coordinator import (
+    CRASHES,
+    FIRST_LOOK,
+    GATHER,
+    INBOX,
+    SAVE_AGAIN,
+    SAVE_EVERY,
+    Coordinator,
+    Fleet,
+)
+from collections_supervisor.coordination.ports import Ports
+from collections_supervisor.coordination.state import FleetState
 from collections_supervisor.messages import (
+    Acknowledge,
     ActorCrashed,
     AgentChanged,
     AgentReport,
+    Evidence,
     Notice,
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
     Now,
     Report,
+    Standing,
     Trouble,
 )
 from collections_supervisor.system.supervision import STEADY
@@ -40,17 +54,25 @@ def wall(instant: float) -> datetime:
 
 
 class VirtualClock:
+    def __init__(self) -> None:
+        self.stepped = 0.0
+        self.slept = 0.0
+
     def now(self) -> Now:
-        return Now(mono=anyio.current_time(), wall=wall(anyio.current_time()))
+        mono = anyio.current_time()
+        return Now(mono=mono, wall=wall(mono + self.stepped + self.slept), slept=self.slept)
 
 
 class Sinks:
-    """A page and a notifier: what they were shown, and every notice once."""
+    """A page, a notifier and the slots: what they were told, and every notice once."""
 
     def __init__(self) -> None:
         self.reports: list[tuple[float, Report]] = []
         self.owed: tuple[Notice, ...] = ()
         self.told: dict[tuple[str, int], Notice] = {}
+        self.pressing: frozenset[str] = frozenset()
+        self.restraint: tuple[frozenset[str], bool] = (frozenset(), False)
+        self.notified = 0
         self.bugs: list[Exception] = []
 
     def show(self, report: Report) -> None:
@@ -58,9 +80,14 @@ class Sinks:
             raise self.bugs.pop()
         self.reports.append((anyio.current_time(), report))
 
-    def notify(self, notices: tuple[Notice, ...]) -> None:
-        self.owed = notices
-        self.told.update({(notice.dedup_key, notice.sequence): notice for notice in notices})
+    def notify(self, standing: Standing) -> None:
+        self.notified += 1
+        self.owed = standing.owed
+        self.pressing = standing.pressing
+        self.told.update({(notice.dedup_key, notice.sequence): notice for notice in standing.owed})
+
+    def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
+        self.restraint = (held, one_at_a_time)
 
     @property
     def last(self) -> Report:
@@ -72,11 +99,12 @@ class Sinks:
 
 
 class Stage:
-    def __init__(self, log: Any, names: tuple[str, ...]) -> None:
+    def __init__(self, log: Any, store: Any, fleet: Fleet, start: FleetState | None = None) -> None:
         self.log = log
+        self.store = store
+        self.clock = VirtualClock()
         self.sinks = Sinks()
-        fleet = Fleet(names=names, repeat_after=4 * HOUR, cycle=60.0, run_id="run-1", version="0.1.0")
-        self.coordinator = Coordinator(fleet, VirtualClock(), log, self.sinks)
+        self.coordinator = Coordinator(fleet, Ports(clock=self.clock, log=log, store=store), self.sinks, start)
         self.tell = self.coordinator.tell
 
     @asynccontextmanager
@@ -101,22 +129,21 @@ class Stage:
 
 
 @pytest.fixture
-def make_stage(log: Any) -> Iterator[Callable[..., Stage]]:
+def make_stage(log: Any, store: Any, make_fleet: Callable[..., Fleet]) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(*names: str) -> Stage:
-        made.append(Stage(log, names))
+    def make(*names: str, start: FleetState | None = None, **settings: Any) -> Stage:
+        made.append(Stage(log, store, make_fleet(*names, **settings), start))
         return made[-1]
 
     yield make
     for stage in made:
-        stage.coordinator._send.close()
-        stage.coordinator._inbox.close()
+        stage.coordinator.close()
 
 
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
-    return make_stage("mailer", "watcher")
+    return make_stage("mailer", "watcher", group_wait=0.0)
 
 
 def attempted(notice: Notice, **said: Any) -> NoticeAttempted:
@@ -195,7 +222,7 @@ async def test_changes_without_end_are_shown_at_a_bounded_rate(stage: Stage, mak
 
 async def test_the_last_report_takes_in_all_that_waits(stage: Stage, make_report: MakeReport) -> None:
     await stage.tell(AgentChanged(report=make_report(), trouble=None))
-    report = stage.coordinator.settle(stopped=True)
+    report = await stage.coordinator.settle(stopped=True)
     assert report.stopped_at == VirtualClock().now().wall
     assert [(agent.name, agent.detail == "not looked at yet") for agent in report.agents] == [
         ("mailer", False),
@@ -210,8 +237,13 @@ async def test_a_full_inbox_is_said_within_its_deadline(stage: Stage, make_repor
     begun = anyio.current_time()
     assert not await stage.tell(change, within=5.0)
     assert anyio.current_time() == begun + 5.0
-    stage.coordinator.settle()
+    await stage.coordinator.settle()
     assert await stage.tell(change)
+
+
+async def test_who_is_closed_hears_nothing_any_more(stage: Stage, make_report: MakeReport) -> None:
+    stage.coordinator.close()
+    assert not await stage.tell(AgentChanged(report=make_report(), trouble=None))
 
 
 # --- Incidents ---
@@ -258,7 +290,7 @@ async def test_a_trouble_that_is_over_resolves_it_and_the_last_notice_is_owed_un
         assert [(notice.notice, notice.merged) for notice in stage.sinks.owed] == [("resolved", False)]
         await stage.deliver()
         assert list(stage.sinks.owed) == []
-        assert stage.coordinator._closing == {}, "what is told is forgotten, or years of incidents would be kept"
+        assert stage.coordinator._state.closing == {}, "what is told is forgotten, or years of incidents would be kept"
         assert stage.sinks.words == ["opened", "resolved"]
 
 
@@ -491,3 +523,317 @@ async def test_a_bug_in_a_sink_loses_nothing_that_was_told(
         await anyio.sleep(61.0)
         assert stage.sinks.words == ["opened"]
         assert len(stage.log.of("agent.escalated")) == 1
+
+
+# --- On disk before anything is sent ---
+
+
+async def test_an_incident_is_saved_before_anybody_is_told(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    saved_when_told: list[bool] = []
+    notify = stage.sinks.notify
+
+    def watched(standing: Standing) -> None:
+        on_disk = {
+            one.dedup_key: one for _, state in stage.store.saves for one in [*state.open.values(), *state.closing.values()]
+        }
+        saved_when_told.extend(notice in on_disk[notice.dedup_key].outstanding for notice in standing.owed)
+        notify(standing)
+
+    stage.sinks.notify = watched  # type: ignore[method-assign]
+    async with stage.running():
+        for trouble in (make_trouble(), make_trouble(held=True), None):
+            await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=trouble))
+            await stage.heard()
+    assert len(stage.sinks.told) == 3
+    assert saved_when_told
+    assert all(saved_when_told)
+
+
+async def test_a_disk_that_refuses_keeps_nobody_from_being_told(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage.store.refuses = True
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        assert [(notice.notice, notice.evidence) for notice in stage.sinks.owed] == [("opened", "")]
+        assert stage.sinks.last.incidents
+        stage.store.refuses = False
+        await anyio.sleep(SAVE_AGAIN + 0.1)
+        assert [list(state.open) for _, state in stage.store.saves] == [["agent/mailer"]]
+
+
+async def test_what_nobody_waits_for_is_saved_once_a_second(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+        begun, saves = anyio.current_time(), len(stage.store.saves)
+        for missed in range(100):
+            await stage.tell(AgentChanged(report=make_report(missed=missed), trouble=None))
+            await anyio.sleep(0.1)
+        took = anyio.current_time() - begun
+        assert 5 <= len(stage.store.saves) - saves <= took / SAVE_EVERY + 1
+        await anyio.sleep(SAVE_EVERY)
+        assert stage.store.saves[-1][0].agents[0].missed == 99, "the last change of a burst is not left out"
+
+
+async def test_nothing_new_is_saved_once_a_cycle(stage: Stage) -> None:
+    async with stage.running():
+        await anyio.sleep(10.5 * 60)
+        assert len(stage.store.saves) == 10
+
+
+async def test_the_last_state_is_always_saved(stage: Stage) -> None:
+    await stage.coordinator.settle()
+    report = await stage.coordinator.settle(stopped=True)
+    assert stage.store.saves[-1][0] is report
+    assert len(stage.store.saves) == 2
+
+
+# --- Another life ---
+
+
+async def test_a_later_life_tells_nothing_twice_and_ends_what_is_over(
+    stage: Stage, make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+    later = make_stage("mailer", "watcher", group_wait=0.0, start=stage.store.saves[-1][1])
+    async with later.running():
+        await later.tell(AgentChanged(report=make_report("watcher"), trouble=None))
+        await later.heard()
+        assert [one.agent for one in later.sinks.last.incidents] == ["mailer"], "nobody has looked at it yet"
+        await later.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await later.heard()
+        assert later.sinks.told == {}
+        assert len(later.log.of("agent.escalated")) == 1
+        await later.tell(AgentChanged(report=make_report(), trouble=None))
+        await later.heard()
+        assert [(notice.notice, notice.merged, notice.sequence) for notice in later.sinks.owed] == [("resolved", False, 2)]
+
+
+async def test_over_while_we_were_down_is_one_notice(
+    stage: Stage, make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+    later = make_stage("mailer", "watcher", start=stage.store.saves[-1][1])
+    async with later.running():
+        await later.tell(AgentChanged(report=make_report("watcher"), trouble=None))
+        await later.heard()
+        assert later.sinks.notified == 0, "it may be back"
+        await later.tell(AgentChanged(report=make_report(), trouble=None))
+        await later.heard()
+        assert [(notice.notice, notice.merged) for notice in later.sinks.told.values()] == [("resolved", True)]
+
+
+async def test_what_is_owed_waits_for_the_first_look_but_not_for_ever(
+    stage: Stage, make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+    later = make_stage("mailer", "watcher", start=stage.store.saves[-1][1])
+    async with later.running():
+        begun = anyio.current_time()
+        while not later.sinks.notified:
+            await anyio.sleep(0.25)
+        assert anyio.current_time() - begun <= FIRST_LOOK + 1.0
+        assert later.sinks.words == ["opened"]
+
+
+async def test_who_has_looked_at_everybody_waits_for_nothing(
+    stage: Stage, make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+    once = make_stage("mailer", "watcher", once=True, start=stage.store.saves[-1][1])
+    async with once.running():
+        await once.tell(AgentChanged(report=make_report("watcher"), trouble=None))
+        await once.heard()
+        assert once.sinks.notified == 0
+    await once.coordinator.settle()
+    assert once.sinks.words == ["opened"]
+
+
+# --- A person's word ---
+
+
+async def test_an_acknowledged_incident_is_silent_until_that_expires(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        word = Acknowledge(subject="mailer", until=wall(10 * HOUR), reason="on it")
+        assert not await stage.coordinator.acknowledge(word)
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        assert stage.sinks.pressing == {"agent/mailer/2026-11-22T11:00:00.000000Z"}
+        assert await stage.coordinator.acknowledge(word)
+        await stage.heard()
+        assert stage.sinks.pressing == frozenset()
+        assert stage.sinks.last.incidents[0].acknowledged_until == wall(10 * HOUR)
+        assert stage.store.saves[-1][1].open["agent/mailer"].acknowledged_until == wall(10 * HOUR)
+        [said] = stage.log.of("agent.acknowledged")
+        assert (said["agent"], said["until"], said["reason"]) == ("mailer", "2026-11-22T21:00:00.000000Z", "on it")
+        await anyio.sleep(10 * HOUR - anyio.current_time() - 1.0)
+        assert stage.sinks.words == ["opened"]
+        await anyio.sleep(1.1)
+        assert stage.sinks.pressing, "the moment at which it expires is not slept over"
+        assert stage.sinks.words == ["opened"], "those that fell into it are not made up"
+        await anyio.sleep(2 * HOUR)
+        assert stage.sinks.words == ["opened", "reminder"]
+        assert stage.sinks.last.incidents[0].acknowledged_until is None
+
+
+async def test_what_nobody_could_be_told_stays_until_it_is_acknowledged(
+    stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        [notice] = stage.sinks.owed
+        await stage.tell(NoticeExpired(dedup_key=notice.dedup_key, sequence=1, attempts=9, error="exit status 1"))
+        await stage.heard()
+        await stage.tell(AgentChanged(report=make_report(), trouble=None))
+        await stage.heard()
+        [lost] = stage.sinks.last.undelivered
+        assert (lost.agent, lost.error, lost.text, lost.sequence) == ("mailer", "exit status 1", notice.text, 1)
+        assert await stage.coordinator.acknowledge(Acknowledge(subject=lost.incident_id, until=wall(HOUR)))
+        await stage.heard()
+        assert stage.sinks.last.undelivered == ()
+        assert not await stage.coordinator.acknowledge(Acknowledge(subject=lost.incident_id, until=wall(HOUR)))
+
+
+async def test_the_last_delivery_of_a_channel_is_shown(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        assert set(stage.sinks.last.proven) == {"0"}
+
+
+# --- What was seen ---
+
+
+async def test_what_was_seen_is_kept_and_named(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    seen = Evidence(lines=("miss 2",), cause="exit status 1", output_tail="out of cheese")
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble(), evidence=seen))
+        await stage.heard()
+        [incident] = stage.sinks.last.incidents
+        assert incident.evidence == f"incidents/{incident.id}.json"
+        [notice] = stage.sinks.owed
+        assert notice.evidence == incident.evidence
+        assert notice.text.endswith(f"What was seen: {incident.evidence}.")
+        assert b"out of cheese" in stage.store.evidence[incident.id]
+
+
+# --- Clocks ---
+
+
+@pytest.mark.parametrize(("slept", "stepped", "words"), [(3600.0, 0.0, "1 h 00 min"), (0.0, -90.0, "-90.0 s"), (1.9, -1.9, "")])
+async def test_clocks_that_jump_are_told_once(stage: Stage, slept: float, stepped: float, words: str) -> None:
+    async with stage.running():
+        await anyio.sleep(61.0)
+        stage.clock.slept += slept
+        stage.clock.stepped += stepped
+        await anyio.sleep(600.0)
+    told = stage.log.of("supervisor.clock_jumped")
+    assert [(one["slept_s"], one["stepped_s"], one["level"]) for one in told] == ([(slept, stepped, 30)] if words else [])
+    assert all(words in one["message"] for one in told)
+
+
+# --- Many at one time ---
+
+
+async def test_openings_close_together_are_one_notice_and_a_lone_one_does_not_wait(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = make_stage("a", "b", "c")
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("c"), trouble=None))
+        await stage.tell(AgentChanged(report=make_report("b", missed=1), trouble=None, opens_at=wall(20.0)))
+        await stage.tell(AgentChanged(report=make_report("a", status="escalated"), trouble=make_trouble(silent=False)))
+        await stage.heard()
+        assert not stage.sinks.owed
+        assert stage.sinks.last.agents[0].incident is not None, "what is open is shown at once"
+        await anyio.sleep(20.0)
+        await stage.tell(AgentChanged(report=make_report("b", status="escalated"), trouble=make_trouble(reason="it said so")))
+        await stage.heard()
+        [notice] = stage.sinks.owed
+        assert [one.agent for one in notice.grouped] == ["a", "b"]
+        await stage.deliver()
+        assert [one.delivered for one in stage.sinks.last.incidents] == [True, True]
+
+
+async def test_an_opening_that_waited_is_told_when_the_time_is_over(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = make_stage("a", "b")
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("b", status="restarting", missed=1), trouble=None, acting=True))
+        await stage.tell(AgentChanged(report=make_report("a", status="escalated"), trouble=make_trouble()))
+        await anyio.sleep(29.9)
+        assert not stage.sinks.owed
+        await anyio.sleep(0.3)
+        assert [(notice.agent, notice.grouped) for notice in stage.sinks.owed] == [("a", ())]
+
+
+async def test_an_opening_that_an_earlier_life_let_wait_is_told_once_its_agent_was_looked_at(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    seen = wall(-60.0)
+    waiting = AgentChanged(report=make_report("a", status="escalated", missed=2, last_heartbeat=seen), trouble=make_trouble())
+    stage = make_stage("a", "b")
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report("b", status="restarting", missed=1), trouble=None, acting=True))
+        await stage.tell(waiting)
+        await stage.heard()
+        assert not stage.sinks.owed
+    # The time for which it waits is over before anybody has looked at it again.
+    await anyio.sleep(100.0)
+    later = make_stage("a", "b", start=stage.store.saves[-1][1])
+    async with later.running():
+        await later.tell(AgentChanged(report=make_report("b"), trouble=None))
+        await later.heard()
+        await later.tell(waiting)
+        await later.heard()
+        [notice] = later.sinks.owed
+        assert (notice.agent, notice.last_heartbeat) == ("a", seen)
+        assert "fault of its own" not in notice.text
+
+
+async def test_a_silent_host_is_one_notice_and_one_restart_until_one_is_back(
+    make_stage: Callable[..., Stage], make_report: MakeReport
+) -> None:
+    names = ("a", "b", "c", "d", "e")
+    stage = make_stage(*names)
+    silent = {"missed": 1, "status": "unhealthy"}
+    async with stage.running():
+        for name in names:
+            await stage.tell(AgentChanged(report=make_report(name, **silent), trouble=None, missed_at=wall(0.0), acting=True))
+        await stage.heard()
+        assert stage.sinks.restraint == (frozenset("bcde"), True)
+        [notice] = stage.sinks.owed
+        assert (notice.kind, notice.agent, notice.missed) == ("host", None, 1)
+        [told] = stage.log.of("host.escalated")
+        assert (told["agents"], "agent" in told) == ("a, b, c, d, e", False)
+        assert [agent.incident for agent in stage.sinks.last.agents] == [notice.incident_id] * 5
+        await stage.deliver()
+        back = make_report("a", last_heartbeat=wall(5.0), restarts=1)
+        await stage.tell(AgentChanged(report=back, trouble=None))
+        await stage.heard()
+        assert stage.sinks.restraint == (frozenset(), True)
+        for name in "bcde":
+            await stage.tell(AgentChanged(report=make_report(name, last_heartbeat=wall(6.0)), trouble=None))
+        await stage.heard()
+        assert stage.sinks.restraint == (frozenset(), False)
+        assert stage.sinks.words == ["opened", "resolved"]
+        assert stage.log.of("agent.escalated") == []

@@ -14,6 +14,8 @@ from collections_supervisor.coordination.incidents import (
     DAY,
     Incident,
     Subject,
+    acknowledge,
+    begin,
     open_incident,
     remind,
     reminder_due_at,
@@ -151,6 +153,33 @@ def test_a_hold_for_good_after_one_for_a_while_is_news(
     assert "Nothing more happens by itself" in notice.text
 
 
+def test_another_kind_of_hold_is_news_once(incident: Incident, make_report: MakeReport, make_trouble: MakeTrouble) -> None:
+    held = delivered(incident)
+    told = []
+    for kind, until in [
+        ("budget", wall(HOUR)),
+        ("shared", wall(HOUR)),
+        ("budget", wall(2 * HOUR)),
+        ("attempts", None),
+        ("shared", wall(HOUR)),
+        ("shared", None),
+        ("attempts", None),
+    ]:
+        report = make_report(status="escalated", held=Held(reason=kind, until=until))
+        trouble = make_trouble(held=True, hold=kind, reason=kind)
+        held = update(held, Subject(kind="agent", name="mailer", report=report, trouble=trouble), trouble, wall(60))
+        told += [(notice.reason, "go on at" in notice.text) for notice in held.outstanding]
+        held = delivered(held)
+    assert told == [("budget", True), ("shared", True), ("attempts", False), ("shared", False)]
+
+
+def test_an_opening_that_waits_says_that_it_is_held(subject: Subject, make_trouble: MakeTrouble) -> None:
+    waiting = update(begin(subject, make_trouble(), 1000.0), subject, make_trouble(held=True), wall(5))
+    assert waiting.outstanding == ()
+    assert update(waiting, subject, make_trouble(held=True), wall(6)).outstanding == ()
+    assert remind(waiting, subject, REPEAT, wall(99 * HOUR), 1000.0 + 99 * HOUR) == waiting
+
+
 def due(repeat_after: float, count: int, incident: Incident) -> list[float]:
     found = []
     for _ in range(count):
@@ -201,6 +230,53 @@ def test_nobody_is_reminded_of_what_is_well_again(incident: Incident, subject: S
     assert remind(well, subject, REPEAT, wall(5 * HOUR), 1000.0 + 5 * HOUR) == well
     over = resolve(delivered(incident), subject, wall(60))
     assert remind(over, subject, REPEAT, wall(5 * HOUR), 1000.0 + 5 * HOUR) == over
+
+
+# --- Acknowledged ---
+
+
+def at_points(incident: Incident, subject: Subject, until: float, looks: list[float]) -> list[float]:
+    """At which of these hours a reminder is made, if it is acknowledged until then."""
+    incident = acknowledge(delivered(incident), wall(until * HOUR))
+    made = []
+    for hours in looks:
+        incident = remind(incident, subject, REPEAT, wall(hours * HOUR), 1000.0 + hours * HOUR)
+        made += [hours for _ in incident.outstanding]
+        incident = delivered(incident)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("until", "looks", "expected"),
+    [
+        (10, [4, 8, 9, 10, 11, 12, 24, 48], [12, 24, 48]),
+        (4, [4, 8], [4, 8]),
+        (30, [4, 8, 12, 24, 29, 31, 47, 48], [48]),
+        (10, [11, 12], [12]),
+        (10, [13], [13]),
+        (30, [40, 48], [48]),
+        (1000, [4, 8, 12, 24, 48, 72, 999], []),
+    ],
+)
+def test_reminders_go_on_at_the_next_point_of_the_same_schedule(
+    incident: Incident, subject: Subject, until: float, looks: list[float], expected: list[float]
+) -> None:
+    assert at_points(incident, subject, until, looks) == expected
+
+
+def test_who_knows_it_needs_no_reminder_that_is_still_owed(incident: Incident, subject: Subject) -> None:
+    reminded = remind(incident, subject, REPEAT, wall(REPEAT), 1000.0 + REPEAT)
+    assert [notice.notice for notice in acknowledge(reminded, wall(2 * REPEAT)).outstanding] == ["opened"]
+    over = resolve(acknowledge(delivered(reminded), wall(99 * HOUR)), subject, wall(5 * HOUR))
+    assert [notice.notice for notice in over.outstanding] == ["resolved"], "that it is over is told all the same"
+
+
+def test_what_is_kept_silent_is_not_made_up(incident: Incident, subject: Subject, make_trouble: MakeTrouble) -> None:
+    quiet = remind(delivered(incident), subject, REPEAT, wall(9 * HOUR), 1000.0 + 9 * HOUR, silent=True)
+    assert quiet.outstanding == ()
+    assert remind(quiet, subject, REPEAT, wall(10 * HOUR), 1000.0 + 10 * HOUR).outstanding == ()
+    held = update(quiet, subject, make_trouble(held=True), wall(10 * HOUR), silent=True)
+    assert held.outstanding == update(held, subject, make_trouble(held=True), wall(11 * HOUR)).outstanding == ()
 
 
 # --- Delivered ---

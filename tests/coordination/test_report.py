@@ -9,6 +9,7 @@ import pytest
 
 from collections_supervisor.coordination.incidents import Subject, open_incident
 from collections_supervisor.coordination.report import blind, build, verdict
+from collections_supervisor.coordination.state import FleetState, key_of
 from collections_supervisor.messages import AgentReport, Report, Trouble
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -18,6 +19,10 @@ MakeReport = Callable[..., AgentReport]
 def incident(kind: Any = "agent", name: str = "mailer", at: float = 0.0) -> Any:
     trouble = Trouble(since=EPOCH + timedelta(seconds=at), reason="dead", missed=2)
     return open_incident(Subject(kind=kind, name=name), trouble, EPOCH, 0.0)
+
+
+def state(*incidents: Any) -> FleetState:
+    return FleetState(open={key_of(one): one for one in incidents})
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,7 @@ def test_a_fault_of_our_own_degrades_a_healthy_fleet(make_report: MakeReport) ->
 def test_incidents_are_in_order_and_named_at_their_agents(make_report: MakeReport) -> None:
     later, earlier, own = incident("agent", "a", 10.0), incident("agent", "b", 5.0), incident("supervisor", "reporter", 7.0)
     report = build(
-        [make_report("a"), make_report("b"), make_report("c")], [later, earlier, own], at=EPOCH, run_id="r", version="1"
+        [make_report("a"), make_report("b"), make_report("c")], state(later, earlier, own), at=EPOCH, run_id="r", version="1"
     )
     assert [one.id for one in report.incidents] == [earlier.id, own.id, later.id]
     assert [agent.incident for agent in report.agents] == [later.id, earlier.id, None]
@@ -56,7 +61,7 @@ def test_an_incident_says_how_its_notice_fares(make_report: MakeReport) -> None:
     known = msgspec.structs.replace(
         incident(), attempts=3, next_at=EPOCH + timedelta(seconds=20), error="exit status 1", recovered_at=EPOCH
     )
-    [shown] = build([make_report()], [known], at=EPOCH, run_id="r", version="1").incidents
+    [shown] = build([make_report()], state(known), at=EPOCH, run_id="r", version="1").incidents
     assert (shown.delivered, shown.attempts, shown.error) == (False, 3, "exit status 1")
     assert shown.next_at == EPOCH + timedelta(seconds=20)
     assert shown.recovered_at == EPOCH
@@ -77,9 +82,9 @@ def test_an_agent_whose_watcher_is_gone_is_unknown_with_all_that_was_known(make_
 
 
 def test_the_last_report_says_when_it_stopped(make_report: MakeReport) -> None:
-    assert build([make_report()], [], at=EPOCH, run_id="r", version="1", stopped=True).stopped_at == EPOCH
+    assert build([make_report()], state(), at=EPOCH, run_id="r", version="1", stopped=True).stopped_at == EPOCH
 
 
 def test_the_report_survives_a_round_through_json(make_report: MakeReport) -> None:
-    report = build([make_report()], [incident()], at=EPOCH, run_id="r", version="1")
+    report = build([make_report()], state(incident()), at=EPOCH, run_id="r", version="1")
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collections_supervisor.coordination.wording import notice_text
+from collections_supervisor.coordination.wording import listed, notice_text
 from collections_supervisor.messages import AgentError, AgentReport, Held, Notice
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -71,10 +71,10 @@ def test_where_nothing_is_restarted_nothing_is_promised(make_report: MakeReport)
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 1 restart so far."),
+        ({}, "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 misses, 1 restart tried."),
         (
             {"restarts": 2},
-            "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 restarts so far.",
+            "mailer works again. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min; 2 misses, 2 restarts tried.",
         ),
         (
             {"merged": True},
@@ -102,3 +102,49 @@ def test_a_fault_of_our_own_is_no_agents(make_report: MakeReport) -> None:
 
 def test_a_clock_that_went_back_makes_no_negative_duration(make_report: MakeReport) -> None:
     assert "(0 s)" in notice_text(notice(created_at=EPOCH - timedelta(hours=1)), make_report())
+
+
+# --- What concerns many ---
+
+HOST = {"dedup_key": "host/web-1/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "host", "reason": "5 of 6 are silent"}
+PROVIDER = {"dedup_key": "host/provider/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "host", "reason": "a bill"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "begins", "ends"),
+    [
+        (HOST, "host web-1 needs you: 5 of 6 are silent.", "look at the host, its network and the gateway."),
+        (PROVIDER, "the model provider needs you: a bill.", "look at the account, its bill and its limits."),
+        ({**PROVIDER, "agent": "mailer"}, "mailer needs you: a bill.", "look at the account, its bill and its limits."),
+        ({**HOST, "notice": "reminder"}, "host web-1 still needs you after 2 h 00 min: 5 of 6", "the gateway."),
+    ],
+)
+def test_what_concerns_many_says_where_to_look(changes: dict[str, Any], begins: str, ends: str) -> None:
+    text = notice_text(notice(**changes), None)
+    assert text.startswith(begins)
+    assert text.endswith(ends)
+
+
+def test_the_end_of_what_concerned_many_says_how_it_ended() -> None:
+    text = notice_text(notice(**HOST, notice="resolved"), None, "has its agents back")
+    assert text == "host web-1 has its agents back. It was in trouble from 2026-11-22T11:00:00.000000Z for 2 h 00 min."
+    text = notice_text(notice(**PROVIDER, notice="resolved", merged=True), None, "takes requests again")
+    assert text.endswith("for 2 h 00 min and takes requests again: a bill.")
+
+
+def test_where_more_is_written_is_named(make_report: MakeReport) -> None:
+    seen = {"evidence": "incidents/x.json"}
+    assert notice_text(notice(**seen), make_report()).endswith("What was seen: incidents/x.json.")
+    assert notice_text(notice(**seen, notice="reminder"), make_report()).endswith("What was seen: incidents/x.json.")
+    assert "incidents/x.json" not in notice_text(notice(**seen, notice="resolved"), make_report())
+
+
+def test_ten_names_are_enough() -> None:
+    assert listed([]) == ""
+    assert listed(list("abcdefghij")) == "a, b, c, d, e, f, g, h, i, j"
+    assert listed(list("abcdefghijkl")) == "a, b, c, d, e, f, g, h, i, j and 2 more"
+
+
+def test_a_key_that_is_none_of_ours_is_no_crash() -> None:
+    odd = {"agent": None, "kind": "books", "notice": "reminder"}
+    assert notice_text(notice(dedup_key="", **odd), None).startswith(" still needs you")

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
+from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.delivery import Delivery
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.escalation.outbox import MemoryOutbox
 from collections_supervisor.escalation.outcomes import Message
-from collections_supervisor.messages import Notice, Now
+from collections_supervisor.messages import Grouped, Notice, Now
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
@@ -37,12 +39,24 @@ def notice(sequence: int = 1, *, agent: str | None = "payment-watcher", opened: 
     return Notice(**{**fields, **changes})
 
 
+def together(*notices: Notice) -> Notice:
+    """One notice, the first, that tells of the incidents of all."""
+    named = (
+        Grouped(incident_id=each.incident_id, dedup_key=each.dedup_key, agent=each.agent, missed=each.missed, reason=each.reason)
+        for each in notices
+    )
+    return msgspec.structs.replace(notices[0], grouped=tuple(named))
+
+
 class FakeChannel:
     """Takes what its script says, as long as its script says."""
 
-    def __init__(self, name: str, *script: Delivery | Exception, takes: float = 1.0, timeout: float = 60.0) -> None:
+    def __init__(
+        self, name: str, *script: Delivery | Exception, takes: float = 1.0, timeout: float = 60.0, after: float = 0.0
+    ) -> None:
         self.name = name
         self.timeout = timeout
+        self.after = after
         self.takes = takes
         self.script = list(script) or [Delivery("ok")]
         self.sent: list[tuple[float, str, int]] = []
@@ -80,7 +94,7 @@ class Stage:
         self.told: list[Message] = []
         self.deaf = False
         self.random = 0.5
-        self.outbox = MemoryOutbox()
+        self.outbox: Any = MemoryOutbox()
 
     @property
     def clock(self) -> "Stage":
@@ -98,8 +112,9 @@ class Stage:
             self.told.append(message)
         return not self.deaf
 
-    def make(self, *channels: FakeChannel, give_up_after: float = 86400.0, tell: Any = None) -> Notifier:
-        return Notifier(channels, self.outbox, self, give_up_after=give_up_after, tell=tell or self.tell)
+    def make(self, *channels: FakeChannel, tell: Any = None, **persistence: Any) -> Notifier:
+        patience = Persistence(**{"give_up_after": 86400.0, **persistence})
+        return Notifier(channels, self.outbox, self, persistence=patience, tell=tell or self.tell)
 
     @asynccontextmanager
     async def running(self, *channels: FakeChannel, **settings: Any) -> AsyncIterator[Notifier]:
@@ -116,6 +131,11 @@ class Stage:
 @pytest.fixture
 def make_notice() -> Callable[..., Notice]:
     return notice
+
+
+@pytest.fixture
+def make_together() -> Callable[..., Notice]:
+    return together
 
 
 @pytest.fixture

@@ -1,205 +1,59 @@
-"""The channels, with a made-up runner and with real commands."""
+"""The configured channels."""
 
-import json
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
-from collections_supervisor.config.schema import (
-    Channel as ChannelSettings,
-)
-from collections_supervisor.config.schema import (
-    CommandChannel,
-    EscalationConfig,
-    OpenClawChannel,
-    WebhookChannel,
-)
-from collections_supervisor.escalation.channels import Channel, open_channels
+from collections_supervisor.config import schema
+from collections_supervisor.escalation.channels import dry_channels, open_channels
+from collections_supervisor.escalation.commands import Command, OpenClawCli
+from collections_supervisor.escalation.http_channels import OpenClawHooks, OpenClawTools, Webhook
 from collections_supervisor.messages import Notice
-from collections_supervisor.system.process import SpawnError
-from collections_supervisor.system.process_command import CommandResult
 
 Make = Callable[..., Notice]
 
-
-class FakeRunner:
-    """Answers every command with one result and remembers how it was called."""
-
-    def __init__(self, result: CommandResult) -> None:
-        self.result = result
-        self.calls: list[dict[str, Any]] = []
-
-    async def __call__(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None, timeout: float, marker: str, stdin: bytes | None
-    ) -> CommandResult:
-        self.calls.append(
-            {"argv": list(argv), "env": dict(env), "cwd": cwd, "timeout": timeout, "marker": marker, "stdin": stdin}
-        )
-        return self.result
+COMMAND = schema.CommandChannel(command=("true",))
+OPENCLAW = schema.OpenClawChannel()
 
 
-def opened(*channels: ChannelSettings, run: FakeRunner, environ: Mapping[str, str] | None = None) -> tuple[Channel, ...]:
-    settings = EscalationConfig(recipient="caine", channels=channels)
-    return open_channels(settings, environ or {}, secrets={"TOKEN"}, host="box", run=run)
-
-
-ACCEPTED = CommandResult(exit_code=0, stdout=b'{"status":"accepted"}')
+def settings(*channels: schema.Channel) -> schema.EscalationConfig:
+    return schema.EscalationConfig(recipient="caine", channels=channels)
 
 
 def test_no_two_channels_are_called_the_same() -> None:
-    command, openclaw = CommandChannel(command=("true",)), OpenClawChannel()
-    channels = opened(openclaw, command, command, openclaw, command, run=FakeRunner(ACCEPTED))
+    channels = open_channels(settings(OPENCLAW, COMMAND, COMMAND, OPENCLAW, COMMAND), {})
     assert [channel.name for channel in channels] == ["openclaw", "command", "command-2", "openclaw-2", "command-3"]
 
 
-@pytest.mark.parametrize("settings", [WebhookChannel(url="https://example.org"), OpenClawChannel(via="hooks", url="x")])
-def test_a_kind_that_cannot_be_used_is_never_silently_left_out(settings: ChannelSettings) -> None:
-    with pytest.raises(ValueError, match="this release cannot use"):
-        opened(settings, run=FakeRunner(ACCEPTED))
-
-
-# --- OpenClaw ---
-
-
-async def test_openclaw_is_asked_for_a_turn_with_a_key_that_names_the_notice(make_notice: Make) -> None:
-    run = FakeRunner(ACCEPTED)
-    (channel,) = opened(OpenClawChannel(agent="caine", openclaw="oc", timeout=60), run=run)
-    assert (await channel.send(make_notice(sequence=3), attempt=2)).result == "ok"
-    (call,) = run.calls
-    assert call["argv"][:5] == ["oc", "gateway", "call", "agent", "--params"]
-    assert call["argv"][6:] == ["--timeout", "30000", "--json"]
-    params = json.loads(call["argv"][5])
-    assert params.keys() == {"agentId", "message", "idempotencyKey"}
-    assert (params["agentId"], params["idempotencyKey"]) == ("caine", "agent/payment-watcher/0/3")
-    assert params["message"].startswith("payment-watcher needs you.\n\n{")
-    assert call["env"]["OPENCLAW_NO_RESPAWN"] == "1"
-    assert (call["timeout"], call["stdin"]) == (60, None)
-
-
-async def test_every_try_can_be_told_apart_by_its_marker(make_notice: Make) -> None:
-    run = FakeRunner(ACCEPTED)
-    (channel,) = opened(OpenClawChannel(), run=run)
-    for attempt in (1, 2):
-        await channel.send(make_notice(), attempt)
-    assert run.calls[0]["marker"] != run.calls[1]["marker"]
-    assert run.calls[0]["argv"][5].replace('"attempt\\":1', '"attempt\\":2') == run.calls[1]["argv"][5]
-
-
-@pytest.mark.parametrize("settings", [OpenClawChannel(), CommandChannel(command=("notify",))])
 @pytest.mark.parametrize(
-    ("result", "expected"),
+    ("channel", "kind"),
     [
-        (CommandResult(spawn_error=SpawnError("not_found", "program 'x' was not found")), "permanent"),
-        (CommandResult(spawn_error=SpawnError("not_executable", "no")), "permanent"),
-        (CommandResult(spawn_error=SpawnError("failed", "no process to be had")), "transient"),
-        (CommandResult(exit_code=127, stderr=b"env: node: No such file\n"), "permanent"),
-        (CommandResult(exit_code=126), "permanent"),
-        (CommandResult(exit_code=1), "transient"),
-        (CommandResult(exit_code=-9, timed_out=True), "transient"),
-        (CommandResult(timed_out=True, survivors=(1,)), "transient"),
+        (schema.OpenClawChannel(after=5, timeout=7), OpenClawCli),
+        (schema.OpenClawChannel(via="hooks", url="http://x", after=5, timeout=7), OpenClawHooks),
+        (schema.OpenClawChannel(via="tools", url="http://x", after=5, timeout=7), OpenClawTools),
+        (schema.CommandChannel(command=("true",), after=5, timeout=7), Command),
+        (schema.WebhookChannel(url="http://x", after=5, timeout=7), Webhook),
     ],
 )
-async def test_a_program_that_cannot_run_is_not_tried_again(
-    make_notice: Make, settings: ChannelSettings, result: CommandResult, expected: str
-) -> None:
-    (channel,) = opened(settings, run=FakeRunner(result))
-    delivery = await channel.send(make_notice(), 1)
-    assert delivery.result == expected
-    assert delivery.reason
+def test_every_kind_can_be_used(channel: schema.Channel, kind: type) -> None:
+    (found,) = open_channels(settings(channel), {})
+    assert isinstance(found, kind)
+    assert (found.after, found.timeout) == (5, 7)
 
 
-# --- Commands ---
-
-
-async def test_a_command_is_told_what_it_is_about(make_notice: Make) -> None:
-    run = FakeRunner(CommandResult(exit_code=0))
-    command = ("notify", "{agent}", "since {since}", "{attempt}", "{last_heartbeat}", "{other}")
-    (channel,) = opened(CommandChannel(command=command, timeout=7), run=run, environ={"PATH": "/bin", "TOKEN": "secret"})
-    assert (await channel.send(make_notice(), attempt=5)).result == "ok"
-    (call,) = run.calls
-    assert call["argv"] == [
-        "notify",
-        "payment-watcher",
-        "since 2026-11-22T09:00:00.000000Z",
-        "5",
-        "2026-11-22T08:00:00.000000Z",
-        "{other}",
-    ]
-    assert call["env"] == {
-        "PATH": "/bin",
-        "COLLECTIONS_SUPERVISOR_AGENT": "payment-watcher",
-        "COLLECTIONS_SUPERVISOR_ATTEMPT": "5",
-    }
-    assert call["timeout"] == 7
-    assert call["stdin"].endswith(b"\n")
-    assert json.loads(call["stdin"])["attempt"] == 5
-
-
-async def test_an_incident_of_the_host_has_no_agent(make_notice: Make) -> None:
-    run = FakeRunner(CommandResult(exit_code=0))
-    (channel,) = opened(CommandChannel(command=("notify", "{agent}", "{last_heartbeat}")), run=run)
-    await channel.send(make_notice(agent=None, kind="host", last_heartbeat=None), 1)
-    assert run.calls[0]["argv"] == ["notify", "", ""]
-
-
-def real(settings: ChannelSettings, **environ: str) -> Channel:
-    (channel,) = open_channels(EscalationConfig(channels=(settings,)), {**os.environ, **environ})
-    return channel
-
-
-def script(code: str) -> tuple[str, ...]:
-    return ("{python}", "-c", code)
-
-
-async def test_a_real_command_reads_one_line_of_json(make_notice: Make, tmp_path: Path) -> None:
-    out = tmp_path / "notice"
-    code = f"import sys; open({str(out)!r}, 'w').write(sys.stdin.read())"
-    made = make_notice(text='no "quotes"\nlost\u2028\ud800')
-    assert (await real(CommandChannel(command=script(code))).send(made, 1)).result == "ok"
-    (line,) = out.read_text().split("\n")[:-1]
-    assert json.loads(line)["text"] == 'no "quotes"\nlost\u2028?'
-
-
-async def test_a_real_command_need_not_read(make_notice: Make) -> None:
-    made = make_notice(text="x" * 1_000_000)
-    assert (await real(CommandChannel(command=script("pass"))).send(made, 1)).result == "ok"
-
-
-async def test_a_real_command_fails_with_its_last_words(make_notice: Make) -> None:
-    channel = real(CommandChannel(command=script("import sys; print('noise', file=sys.stderr); sys.exit('no route to caine')")))
-    delivery = await channel.send(make_notice(), 1)
-    assert msgspec.structs.astuple(delivery) == ("transient", "exit code 1: no route to caine")
-
-
-async def test_a_real_command_that_hangs_is_ended(make_notice: Make) -> None:
-    channel = real(CommandChannel(command=script("import time; time.sleep(600)"), timeout=0.5))
-    delivery = await channel.send(make_notice(), 1)
-    assert msgspec.structs.astuple(delivery) == ("transient", "it did not end within 0.5 s")
-
-
-async def test_a_command_that_is_not_there(make_notice: Make, tmp_path: Path) -> None:
-    delivery = await real(CommandChannel(command=(str(tmp_path / "gone"),))).send(make_notice(), 1)
-    assert delivery.result == "permanent"
-    assert "gone" in delivery.reason
-
-
-async def test_a_real_openclaw_gets_its_arguments_whole(make_notice: Make, tmp_path: Path) -> None:
-    fake = tmp_path / "openclaw"
-    fake.write_text(
-        f"#!{sys.executable}\n"
-        "import json, os, sys\n"
-        f"json.dump([sys.argv[1:], os.environ['OPENCLAW_NO_RESPAWN']], open({str(tmp_path / 'call')!r}, 'w'))\n"
-        "print(json.dumps({'runId': 'x', 'status': 'accepted'}, indent=2))\n"
+async def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(make_notice: Make, log: Any) -> None:
+    later = schema.CommandChannel(command=("touch", "/nonexistent/x"), after=60)
+    first, second = dry_channels(settings(OPENCLAW, later), log)
+    assert [(first.name, first.after), (second.name, second.after)] == [("openclaw", 0), ("command", 60)]
+    for channel in (first, second):
+        made = make_notice(text="In trouble since 2026-11-22T09:00:00.000000Z.")
+        assert (await channel.send(made, 1)).result == "skipped"
+    one, two = log.of("escalation.skipped")
+    assert (one["reason"], one["channel"], one["severity"], one["text"]) == (
+        "dry_run",
+        "openclaw",
+        "warning",
+        "In trouble since 2026-11-22 09:00:00 UTC.",
     )
-    fake.chmod(0o700)
-    channel = real(OpenClawChannel(), PATH=f"{tmp_path}:{os.environ['PATH']}")
-    hostile = make_notice(text="$(rm -rf /) `x` 'y' \"z\" {agent}\n" + "\0\ud800" + "é" * 100_000)
-    assert (await channel.send(hostile, 1)).result == "ok"
-    (argv, no_respawn) = json.loads((tmp_path / "call").read_text())
-    assert (argv[:4], no_respawn) == (["gateway", "call", "agent", "--params"], "1")
-    assert json.loads(argv[4])["message"].startswith("$(rm -rf /) `x` 'y' \"z\" {agent}\n ?é")
+    assert (two["channel"], two["severity"]) == ("command", "error")

@@ -1,15 +1,15 @@
 """The notifier, with made-up channels under virtual time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 import pytest
 
-from collections_supervisor.escalation import notifier as module
+from collections_supervisor.escalation import courier as module
 from collections_supervisor.escalation.delivery import Delivery
-from collections_supervisor.messages import Notice, NoticeAttempted, NoticeDelivered, NoticeExpired
+from collections_supervisor.messages import Notice, NoticeAttempted, NoticeDelivered, NoticeExpired, Standing
 
 OK = Delivery("ok")
 DOWN = Delivery("transient", "gateway down")
@@ -19,19 +19,24 @@ Make = Callable[..., Notice]
 Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
 
+def owed(*notices: Notice, pressing: Collection[str] = ()) -> Standing:
+    return Standing(owed=notices, pressing=frozenset(pressing))
+
+
 @pytest.fixture
 def anyio_backend(virtual_backend: object) -> object:
     return virtual_backend
 
 
-async def test_a_notice_goes_to_every_channel_and_is_told_once(stage: Any, make_channel: Any, make_notice: Make) -> None:
+async def test_a_notice_goes_to_every_channel_and_each_delivery_is_told(stage: Any, make_channel: Any, make_notice: Make) -> None:
     fast, slow = make_channel("fast", takes=1), make_channel("slow", takes=3)
     async with stage.running(fast, slow) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(10)
     assert fast.notices == slow.notices == ["agent/payment-watcher/0#1"]
     assert stage.told == [
         NoticeDelivered(dedup_key="agent/payment-watcher/0", sequence=1, channel="fast", attempts=1, at=at(1)),
+        NoticeDelivered(dedup_key="agent/payment-watcher/0", sequence=1, channel="slow", attempts=1, at=at(3)),
     ]
     assert [event["channel"] for event in stage.log.of("escalation.delivered")] == ["fast", "slow"]
 
@@ -39,7 +44,7 @@ async def test_a_notice_goes_to_every_channel_and_is_told_once(stage: Any, make_
 async def test_a_failed_try_is_repeated_later_and_later(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, DOWN, DOWN, OK, takes=0)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(100)
     assert channel.times == [0, 5, 15, 35]
     assert [attempt for _, _, attempt in channel.sent] == [1, 2, 3, 4]
@@ -56,7 +61,7 @@ async def test_chance_spreads_the_tries(stage: Any, make_channel: Any, make_noti
     stage.random = 0.0
     channel = make_channel("openclaw", DOWN, takes=0)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(13)
     assert channel.times == [0, 4, 12]
 
@@ -64,7 +69,7 @@ async def test_chance_spreads_the_tries(stage: Any, make_channel: Any, make_noti
 async def test_it_is_given_up_in_the_end_after_a_last_try(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, takes=0)
     async with stage.running(channel, give_up_after=86400.0) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(200_000)
     assert channel.times[-1] == 86400
     assert 95 < len(channel.sent) < 110
@@ -77,7 +82,7 @@ async def test_it_is_given_up_in_the_end_after_a_last_try(stage: Any, make_chann
 async def test_a_permanent_failure_is_not_tried_again(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", REFUSED)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(1000)
     assert len(channel.sent) == 1
     assert stage.kinds() == ["NoticeExpired"]
@@ -88,7 +93,7 @@ async def test_a_permanent_failure_is_not_tried_again(stage: Any, make_channel: 
 async def test_while_one_channel_refuses_another_goes_on(stage: Any, make_channel: Any, make_notice: Make) -> None:
     refuses, later = make_channel("openclaw", REFUSED, takes=0), make_channel("command", DOWN, OK, takes=0.5)
     async with stage.running(refuses, later) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(1000)
     assert len(refuses.sent) == 1
     assert stage.kinds() == ["NoticeAttempted", "NoticeAttempted", "NoticeDelivered"]
@@ -100,17 +105,17 @@ async def test_while_one_channel_refuses_another_goes_on(stage: Any, make_channe
 async def test_a_channel_that_failed_keeps_trying_after_another_took_it(stage: Any, make_channel: Any, make_notice: Make) -> None:
     works, later = make_channel("command", OK), make_channel("openclaw", DOWN, DOWN, OK)
     async with stage.running(works, later) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(4)
-        notifier.publish(())  # its owner knows that somebody was told
+        notifier.publish(owed())  # its owner knows that somebody was told
         await anyio.sleep(1000)
     assert len(later.sent) == 3
-    assert stage.kinds() == ["NoticeDelivered"]
+    assert [message.channel for message in stage.told] == ["command", "openclaw"]
 
 
 async def test_without_channels_it_expires_at_once(stage: Any, make_notice: Make, wait_for: Wait) -> None:
     async with stage.running() as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await wait_for(lambda: stage.told)
     assert stage.told == [
         NoticeExpired(dedup_key="agent/payment-watcher/0", sequence=1, attempts=0, error="no channel configured")
@@ -122,10 +127,10 @@ async def test_what_is_settled_is_answered_again_but_not_sent_again(stage: Any, 
     channel = make_channel("openclaw")
     stage.deaf = True
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(2)
         stage.deaf = False
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(60)
     assert len(channel.sent) == 1
     assert stage.kinds() == ["NoticeDelivered"]
@@ -138,7 +143,7 @@ async def test_an_owner_who_never_stops_asking_is_not_answered_all_the_time(
     channel = make_channel("openclaw", REFUSED)
     async with stage.running(channel) as notifier:
         for _ in range(200):
-            notifier.publish((make_notice(),))
+            notifier.publish(owed(make_notice()))
             await anyio.sleep(0.1)
     assert 3 <= len(stage.told) <= 5
 
@@ -150,7 +155,7 @@ async def test_an_owner_who_never_listens_holds_up_nothing(stage: Any, make_chan
 
     channel = make_channel("openclaw", DOWN, OK, takes=0)
     async with stage.running(channel, tell=hang) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(60)
     assert channel.times == [0, 10]  # five seconds for the owner, five until the next try
 
@@ -158,10 +163,10 @@ async def test_an_owner_who_never_listens_holds_up_nothing(stage: Any, make_chan
 async def test_what_vanishes_before_anybody_took_it_is_dropped(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, OK, takes=0)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(1),))
+        notifier.publish(owed(make_notice(1)))
         await anyio.sleep(2)
         merged = make_notice(2, notice="resolved", merged=True)
-        notifier.publish((merged,))
+        notifier.publish(owed(merged))
         await anyio.sleep(1000)
     assert channel.notices == ["agent/payment-watcher/0#1", "agent/payment-watcher/0#2"]
     assert channel.times == [0, 2]
@@ -172,9 +177,9 @@ async def test_what_vanishes_before_its_first_try_is_never_sent(stage: Any, make
     channel = make_channel("openclaw", takes=10)
     async with stage.running(channel) as notifier:
         busy = tuple(make_notice(agent=f"agent-{number}") for number in range(module.AT_ONCE))
-        notifier.publish((*busy, make_notice(agent="z")))
+        notifier.publish(owed(*busy, make_notice(agent="z")))
         await anyio.sleep(5)
-        notifier.publish(busy)
+        notifier.publish(owed(*busy))
         await anyio.sleep(100)
     assert len(channel.sent) == module.AT_ONCE
     assert stage.outbox.get(("agent/z/0", 1)) is None
@@ -183,9 +188,9 @@ async def test_what_vanishes_before_its_first_try_is_never_sent(stage: Any, make
 async def test_a_try_under_way_when_it_vanishes_is_finished_and_told(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", takes=10)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(5)
-        notifier.publish(())
+        notifier.publish(owed())
         await anyio.sleep(100)
     assert stage.kinds() == ["NoticeDelivered"]
 
@@ -193,9 +198,9 @@ async def test_a_try_under_way_when_it_vanishes_is_finished_and_told(stage: Any,
 async def test_a_failed_try_under_way_when_it_vanishes_is_the_last(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, takes=10)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(5)
-        notifier.publish(())
+        notifier.publish(owed())
         await anyio.sleep(1000)
     assert len(channel.sent) == 1
     assert stage.outbox.pending() == ()
@@ -205,7 +210,7 @@ async def test_a_failed_try_under_way_when_it_vanishes_is_the_last(stage: Any, m
 async def test_notices_of_one_incident_stay_in_order_on_a_channel(stage: Any, make_channel: Any, make_notice: Make) -> None:
     works, fails = make_channel("command", takes=0), make_channel("openclaw", DOWN, DOWN, OK, OK, takes=0)
     async with stage.running(works, fails) as notifier:
-        notifier.publish((make_notice(2, notice="resolved"), make_notice(1)))
+        notifier.publish(owed(make_notice(2, notice="resolved"), make_notice(1)))
         await anyio.sleep(1000)
     assert [name[-2:] for name in works.notices] == ["#1", "#2"]
     assert [name[-2:] for name in fails.notices] == ["#1", "#1", "#1", "#2"]
@@ -214,7 +219,7 @@ async def test_notices_of_one_incident_stay_in_order_on_a_channel(stage: Any, ma
 async def test_one_incident_does_not_wait_for_another(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, OK, takes=0)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(agent="a"), make_notice(agent="b")))
+        notifier.publish(owed(make_notice(agent="a"), make_notice(agent="b")))
         await anyio.sleep(100)
     assert channel.notices == ["agent/a/0#1", "agent/b/0#1", "agent/a/0#1"]
 
@@ -222,9 +227,9 @@ async def test_one_incident_does_not_wait_for_another(stage: Any, make_channel: 
 async def test_the_end_is_not_told_where_the_beginning_was_given_up(stage: Any, make_channel: Any, make_notice: Make) -> None:
     works, refuses = make_channel("command", takes=0), make_channel("openclaw", REFUSED, OK, takes=1)
     async with stage.running(works, refuses) as notifier:
-        notifier.publish((make_notice(1),))
+        notifier.publish(owed(make_notice(1)))
         await anyio.sleep(10)
-        notifier.publish((make_notice(2, notice="resolved"),))
+        notifier.publish(owed(make_notice(2, notice="resolved")))
         await anyio.sleep(10)
     assert len(works.sent) == 2
     assert len(refuses.sent) == 1
@@ -234,9 +239,9 @@ async def test_the_end_is_not_told_where_the_beginning_was_given_up(stage: Any, 
 async def test_an_end_that_says_everything_is_told_anyway(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", REFUSED, OK, takes=0)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(1),))
+        notifier.publish(owed(make_notice(1)))
         await anyio.sleep(10)
-        notifier.publish((make_notice(2, notice="resolved", merged=True),))
+        notifier.publish(owed(make_notice(2, notice="resolved", merged=True)))
         await anyio.sleep(10)
     assert len(channel.sent) == 2
 
@@ -244,7 +249,7 @@ async def test_an_end_that_says_everything_is_told_anyway(stage: Any, make_chann
 async def test_tries_at_one_time_are_bounded(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel, other = make_channel("openclaw", takes=10), make_channel("command", takes=1)
     async with stage.running(channel, other) as notifier:
-        notifier.publish(tuple(make_notice(agent=f"agent-{number}") for number in range(50)))
+        notifier.publish(owed(*(make_notice(agent=f"agent-{number}") for number in range(50))))
         await anyio.sleep(10_000)
     assert len(channel.sent) == len(other.sent) == 50
     assert channel.most_under_way == other.most_under_way == module.AT_ONCE
@@ -254,7 +259,7 @@ async def test_tries_at_one_time_are_bounded(stage: Any, make_channel: Any, make
 async def test_a_channel_that_hangs_is_cut_off_and_tried_again(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", takes=100_000, timeout=30)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(60)
     assert channel.times == [0, 55]
     assert stage.told[0].error == "openclaw: the channel hangs: no answer within 50 s"
@@ -266,7 +271,7 @@ async def test_a_stop_gives_a_try_under_way_two_seconds(
 ) -> None:
     channel = make_channel("openclaw", takes=10 + left)
     async with stage.running(channel) as notifier:
-        notifier.publish((make_notice(),))
+        notifier.publish(owed(make_notice()))
         await anyio.sleep(10)
     assert anyio.current_time() == pytest.approx(10 + min(left, 2))
     assert stage.kinds() == told
@@ -275,7 +280,7 @@ async def test_a_stop_gives_a_try_under_way_two_seconds(
 
 async def test_a_stop_says_once_what_is_undelivered(stage: Any, make_channel: Any, make_notice: Make) -> None:
     async with stage.running(make_channel("openclaw", DOWN)) as notifier:
-        notifier.publish(tuple(make_notice(agent=f"agent-{number:02}") for number in range(12)))
+        notifier.publish(owed(*(make_notice(agent=f"agent-{number:02}") for number in range(12))))
         await anyio.sleep(100)
     (event,) = stage.log.of("escalation.undelivered")
     assert event["notices"] == 12
@@ -285,7 +290,7 @@ async def test_a_stop_says_once_what_is_undelivered(stage: Any, make_channel: An
 async def test_after_a_bug_it_goes_on_where_it_was(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", DOWN, LookupError("a bug"), OK, takes=0)
     notifier = stage.make(channel)
-    notifier.publish((make_notice(),))
+    notifier.publish(owed(make_notice()))
     with pytest.raises(ExceptionGroup):
         await notifier.run()
     assert stage.log.of("escalation.undelivered") == []
@@ -297,29 +302,242 @@ async def test_after_a_bug_it_goes_on_where_it_was(stage: Any, make_channel: Any
     assert stage.kinds() == ["NoticeAttempted", "NoticeDelivered"]
 
 
-async def test_once_tries_everything_once_and_returns(stage: Any, make_channel: Any, make_notice: Make) -> None:
+async def test_without_retries_everything_is_tried_once(stage: Any, make_channel: Any, make_notice: Make) -> None:
     works, fails = make_channel("command"), make_channel("openclaw", DOWN)
-    notifier = stage.make(works, fails)
-    notifier.publish((make_notice(agent="a"), make_notice(agent="b")))
-    await notifier.once()
-    assert len(works.sent) == len(fails.sent) == 2
-    assert stage.kinds().count("NoticeDelivered") == 2
-    assert [event["next_at"] for event in stage.log.of("escalation.failed")] == [None, None]
-
-
-async def test_once_tells_what_failed(stage: Any, make_channel: Any, make_notice: Make) -> None:
-    notifier = stage.make(make_channel("openclaw", DOWN))
-    notifier.publish((make_notice(),))
-    await notifier.once()
-    assert stage.told == [
-        NoticeAttempted(dedup_key="agent/payment-watcher/0", sequence=1, attempts=1, error="openclaw: gateway down", next_at=None)
+    async with stage.running(works, fails, retries=False) as notifier:
+        notifier.publish(owed(make_notice(agent="a"), make_notice(agent="b")))
+        await notifier.drained()
+        assert anyio.current_time() == 1
+        notifier.publish(owed(make_notice(agent="b"), make_notice(agent="c")))
+        await notifier.drained()
+    assert len(works.sent) == len(fails.sent) == 3
+    assert stage.kinds().count("NoticeDelivered") == 3
+    assert [event["next_at"] for event in stage.log.of("escalation.failed")] == ["2026-11-22T11:00:01.000000Z"] * 2 + [
+        "2026-11-22T11:00:02.000000Z"
     ]
+    assert stage.outbox.get(("agent/b/0", 1)).legs["openclaw"].error == "gateway down"
+
+
+async def test_without_retries_what_failed_is_told_and_stays_due(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    about: dict[str, Any] = {"dedup_key": "agent/payment-watcher/0", "sequence": 1, "attempts": 1}
+    async with stage.running(make_channel("openclaw", DOWN), retries=False) as notifier:
+        notifier.publish(owed(make_notice()))
+        await notifier.drained()
+    assert stage.told == [NoticeAttempted(**about, error="openclaw: gateway down", next_at=at(1))]
+    assert len(stage.outbox.pending()) == 1
+    [failed] = stage.log.of("escalation.failed")
+    assert failed["message"].endswith(": gateway down; tried again by the next run")
+
+
+async def test_without_retries_too_a_permanent_failure_has_no_next_try(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    async with stage.running(make_channel("openclaw", REFUSED), retries=False) as notifier:
+        notifier.publish(owed(make_notice()))
+        await notifier.drained()
+    assert stage.kinds()[-1] == "NoticeExpired"
+    [failed] = stage.log.of("escalation.failed")
+    assert (failed["next_at"], failed["message"].endswith("; no further try on it")) == (None, True)
+
+
+async def test_without_retries_too_it_is_given_up_in_the_end(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    channel = make_channel("openclaw", DOWN)
+    for _ in range(3):
+        async with stage.running(channel, retries=False, give_up_after=7200) as notifier:
+            notifier.publish(owed(make_notice()))
+            await notifier.drained()
+        await anyio.sleep(3600)
+    assert stage.kinds() == ["NoticeAttempted", "NoticeAttempted", "NoticeExpired"]
+
+
+async def test_drained_with_nothing_to_do(stage: Any, make_channel: Any) -> None:
+    async with stage.running(make_channel("openclaw"), retries=False) as notifier:
+        with anyio.move_on_after(60) as nothing_known:
+            await notifier.drained()
+        assert nothing_known.cancelled_caught
+        notifier.publish(owed())
+        await notifier.drained()
+
+
+async def test_drained_waits_until_the_owner_has_heard_of_what_is_settled(
+    stage: Any, make_channel: Any, make_notice: Make
+) -> None:
+    async def hear(message: Any) -> bool:
+        await anyio.sleep(3)
+        return bool(await stage.tell(message))
+
+    await stage.outbox.put(make_notice(), ("openclaw",), stage.now())
+    await stage.outbox.delivered(("agent/payment-watcher/0", 1), "openclaw", stage.now().wall)
+    async with stage.running(make_channel("openclaw"), retries=False, tell=hear) as notifier:
+        notifier.publish(owed(make_notice()))
+        await notifier.drained()
+        assert stage.kinds() == ["NoticeDelivered"]
+
+
+async def test_what_an_earlier_run_left_waits_for_its_owner(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    await stage.outbox.put(make_notice(1), ("openclaw",), stage.now())
+    await stage.outbox.put(make_notice(1, agent="other"), ("openclaw",), stage.now())
+    channel = make_channel("openclaw")
+    async with stage.running(channel) as notifier:
+        await anyio.sleep(100)
+        assert channel.sent == []
+        notifier.publish(owed(make_notice(2, notice="resolved", merged=True), make_notice(1, agent="other")))
+        await anyio.sleep(100)
+    assert sorted(channel.notices) == ["agent/other/0#1", "agent/payment-watcher/0#2"]
+
+
+# --- Rungs ---
+
+KEY = "agent/payment-watcher/0"
+
+
+async def test_a_later_channel_is_used_while_nobody_knows_of_it(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", takes=0), make_channel("openclaw", takes=0, after=1800)
+    async with stage.running(first, second) as notifier:
+        notifier.publish(owed(make_notice(), pressing=[KEY]))
+        await anyio.sleep(10)
+        notifier.publish(owed(pressing=[KEY]))
+        await anyio.sleep(10_000)
+    assert (first.times, second.times) == ([0], [1800])
+
+
+async def test_a_later_channel_is_not_used_once_somebody_acknowledged(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", takes=0), make_channel("openclaw", takes=0, after=1800)
+    async with stage.running(first, second) as notifier:
+        notifier.publish(owed(make_notice(), pressing=[KEY]))
+        await anyio.sleep(1000)
+        notifier.publish(owed())
+        await anyio.sleep(9000)
+        assert second.sent == []
+        notifier.publish(owed(pressing=[KEY]))  # the acknowledgement ran out
+        await anyio.sleep(1)
+    assert second.times == [10_000]
+
+
+async def test_a_later_channel_is_used_at_once_when_no_earlier_one_can_be(
+    stage: Any, make_channel: Any, make_notice: Make
+) -> None:
+    first, also = make_channel("command", REFUSED), make_channel("webhook", DOWN, REFUSED)
+    second, third = make_channel("openclaw", takes=0, after=1800), make_channel("command-2", takes=0, after=3600)
+    async with stage.running(first, also, second, third) as notifier:
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(10_000)
+    assert (second.times, third.times) == ([7], [])
+    assert stage.kinds()[-1] == "NoticeDelivered"
+
+
+async def test_undelivered_it_climbs_also_when_acknowledged(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", DOWN, takes=0), make_channel("openclaw", takes=0, after=1800)
+    async with stage.running(first, second) as notifier:
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(3000)
+    assert second.times == [1800]
+
+
+async def test_a_later_channel_has_as_long_as_an_earlier_one(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", DOWN, takes=0), make_channel("openclaw", DOWN, takes=0, after=1800)
+    async with stage.running(first, second, give_up_after=3600) as notifier:
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(100_000)
+    assert (first.times[-1], second.times[-1]) == (3600, 5400)
+    assert stage.kinds()[-1] == "NoticeExpired"
+
+
+async def test_reminders_reach_every_channel_that_was_reached(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second, third = (make_channel(name, takes=0, after=after) for name, after in (("a", 0), ("b", 1800), ("c", 20_000)))
+    async with stage.running(first, second, third) as notifier:
+        notifier.publish(owed(make_notice(1), pressing=[KEY]))
+        await anyio.sleep(14_400)
+        notifier.publish(owed(make_notice(2, notice="reminder"), pressing=[KEY]))
+        await anyio.sleep(50_000)
+    assert (first.times, second.times, third.times) == ([0, 14_400], [1800, 14_400], [20_000])
+    assert third.notices == [f"{KEY}#2"]
+
+
+async def test_the_end_goes_to_those_who_heard_of_it(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", takes=0), make_channel("openclaw", takes=0, after=1800)
+    async with stage.running(first, second) as notifier:
+        notifier.publish(owed(make_notice(1), pressing=[KEY]))
+        await anyio.sleep(60)
+        notifier.publish(owed(make_notice(2, notice="resolved")))
+        await anyio.sleep(50_000)
+    assert (len(first.sent), len(second.sent)) == (2, 0)
+    assert stage.outbox.pending() == ()
+
+
+async def test_a_merged_end_goes_to_the_first_rung(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    first, second = make_channel("command", takes=0), make_channel("openclaw", takes=0, after=1800)
+    async with stage.running(first, second) as notifier:
+        notifier.publish(owed(make_notice(1, notice="resolved", merged=True)))
+        await anyio.sleep(50_000)
+    assert (len(first.sent), len(second.sent)) == (1, 0)
+
+
+async def test_one_of_several_told_together_ends_after_they_were_told(
+    stage: Any, make_channel: Any, make_notice: Make, make_together: Any
+) -> None:
+    works, fails = make_channel("command", takes=0), make_channel("openclaw", DOWN, DOWN, OK, takes=0)
+    both = make_together(make_notice(agent="a"), make_notice(agent="b"))
+    async with stage.running(works, fails) as notifier:
+        notifier.publish(owed(both))
+        await anyio.sleep(1)
+        notifier.publish(owed(make_notice(2, agent="b", notice="resolved")))
+        await anyio.sleep(100)
+    assert works.notices == ["agent/a/0#1", "agent/b/0#2"]
+    assert fails.notices == ["agent/a/0#1", "agent/a/0#1", "agent/a/0#1", "agent/b/0#2"]
+
+
+async def test_the_end_is_closed_where_the_alarm_failed_in_the_end(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    works, fails = make_channel("command", takes=0), make_channel("openclaw", DOWN, DOWN, REFUSED, takes=0)
+    async with stage.running(works, fails) as notifier:
+        notifier.publish(owed(make_notice(1), pressing=[KEY]))
+        await anyio.sleep(1)
+        notifier.publish(owed(make_notice(2, notice="resolved")))
+        await anyio.sleep(1000)
+    assert fails.notices == [f"{KEY}#1"] * 3
+    assert stage.outbox.get((KEY, 2)).legs["openclaw"].error == "the alarm did not get through here"
+    assert stage.outbox.pending() == ()
+
+
+async def test_what_nobody_wants_any_more_is_not_begun_anywhere(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    slow, later = make_channel("command", REFUSED, takes=60), make_channel("openclaw", takes=0, after=50)
+    async with stage.running(slow, later) as notifier:
+        notifier.publish(owed(make_notice(1)))
+        await anyio.sleep(10)
+        notifier.publish(owed(make_notice(2, notice="resolved", merged=True)))
+        await anyio.sleep(1000)
+    assert slow.notices == [f"{KEY}#1", f"{KEY}#2"]
+    assert later.notices == [f"{KEY}#2"]
+    assert stage.outbox.get((KEY, 1)) is None
+
+
+# --- What channels answer ---
+
+
+async def test_a_server_that_asks_for_time_gets_it(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    channel = make_channel("webhook", Delivery("transient", "busy", 120.0), OK, takes=0)
+    async with stage.running(channel) as notifier:
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(1000)
+    assert channel.times == [0, 120]
+
+
+@pytest.mark.parametrize("retries", [True, False])
+async def test_a_dry_run_tries_nothing_twice_and_settles_nothing(
+    stage: Any, make_channel: Any, make_notice: Make, retries: bool
+) -> None:
+    channel = make_channel("command", Delivery("skipped"))
+    async with stage.running(channel, retries=retries) as notifier:
+        for sequence in (1, 2):
+            notifier.publish(owed(make_notice(1), make_notice(sequence)))
+            await notifier.drained()
+        await anyio.sleep(1000)
+    assert [name[-2:] for name in channel.notices] == ["#1", "#2"]
+    assert stage.told == stage.log.events == []
 
 
 async def test_a_thousand_incidents_are_all_told(stage: Any, make_channel: Any, make_notice: Make) -> None:
     channel = make_channel("openclaw", *[DOWN, OK] * 1500, takes=1)
     async with stage.running(channel) as notifier:
-        notifier.publish(tuple(make_notice(agent=f"agent-{number}") for number in range(1000)))
+        notifier.publish(owed(*(make_notice(agent=f"agent-{number}") for number in range(1000))))
         await anyio.sleep(20_000)
     assert stage.kinds().count("NoticeDelivered") == 1000
     assert len(stage.outbox.pending()) == 0

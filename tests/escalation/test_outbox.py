@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collections_supervisor.escalation import outbox
 from collections_supervisor.escalation.outbox import MemoryOutbox
 from collections_supervisor.messages import Notice, Now
 
@@ -56,25 +55,15 @@ async def test_pending_ones_come_in_order_and_dropped_ones_not_at_all(make_notic
     await box.drop(third.key)
     assert box.pending() == (first,)
     assert box.get(third.key) is None
-    assert box.earlier(make_notice(3)) == (first, second)
-    assert box.earlier(make_notice(3, opened=1)) == ()
+    assert box.telling_of("agent/payment-watcher/0") == (first, second)
+    assert box.telling_of("agent/payment-watcher/1") == ()
 
 
-async def test_memory_is_bounded_by_what_is_settled(make_notice: Make) -> None:
+async def test_what_is_skipped_is_neither_due_nor_lost(make_notice: Make) -> None:
     box = MemoryOutbox()
-    unsettled = await box.put(make_notice(1), ("a",), NOW)
-    for sequence in range(2, outbox.REMEMBERED + 12):
-        entry = await box.put(make_notice(sequence), ("a",), NOW)
-        await box.delivered(entry.key, "a", AT)
-    await box.put(make_notice(outbox.REMEMBERED + 12), ("a",), NOW)
-    assert box.get(unsettled.key) is unsettled
-    assert box.get(make_key(make_notice(2))) is None
-    assert box.get(make_key(make_notice(outbox.REMEMBERED))) is not None
-    assert len(box._entries) == outbox.REMEMBERED
-
-
-def make_key(notice: Notice) -> outbox.Key:
-    return notice.dedup_key, notice.sequence
+    entry = await box.put(make_notice(), ("a",), NOW)
+    await box.skipped(entry.key, "a")
+    assert (entry.pending, entry.lost, entry.error) == (False, False, "")
 
 
 @pytest.mark.parametrize("channel", ["a", "b"])

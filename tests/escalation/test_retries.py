@@ -21,3 +21,8 @@ def test_it_is_spread_by_a_fifth_either_way(attempts: int, jitter: float) -> Non
 def test_chance_makes_a_difference() -> None:
     assert retry_delay(3, 0.0) == pytest.approx(16)
     assert retry_delay(3, 0.999) == pytest.approx(24, abs=0.01)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0, 5), (4, 5), (60, 60), (1e9, 900)])
+def test_the_other_side_may_ask_for_more_time(asked: float, seconds: float) -> None:
+    assert retry_delay(1, 0.5, asked) == pytest.approx(seconds)

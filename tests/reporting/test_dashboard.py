@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collections_supervisor.messages import AgentError, AgentReport, Held, IncidentReport, Report
+from collections_supervisor.messages import AgentError, AgentReport, Held, IncidentReport, Report, Undelivered
 from collections_supervisor.reporting.dashboard import render
 from collections_supervisor.reporting.report_json import encode_report
 
@@ -153,6 +154,27 @@ def test_the_last_page_says_stopped(make_report: MakeReport, make_agent: MakeAge
     assert "refresh" not in {meta.get("http-equiv") for meta in shown.tags("meta")}
     assert [script.get("type") for script in shown.tags("script")] == ["application/json"]
     assert shown.tags("html")[0] == {"lang": "en", "class": "past"}
+
+
+def test_what_is_out_of_date_says_so(make_report: MakeReport, make_agent: MakeAgent) -> None:
+    said = "Nothing newer is known: by now it may be different."
+    assert said in page(make_report(make_agent(), verdict="unknown", stale=True)).text()
+    assert said not in page(make_report(make_agent())).text()
+
+
+def test_what_nobody_could_be_told_stays_visible_the_newest_first(make_report: MakeReport, now: datetime) -> None:
+    def lost(hours: int, **changes: Any) -> Undelivered:
+        about: dict[str, Any] = {"dedup_key": "k", "sequence": 1, "incident_id": "i", "agent": "mailer", "error": ""}
+        text = f"{HOSTILE} since 2026-11-22T0{hours}:00:00.000000Z"
+        return Undelivered(**{**about, "text": text, "at": now - timedelta(hours=hours), **changes})
+
+    shown = page(make_report(undelivered=(lost(3, error="no channel configured"), lost(1))))
+    assert_nothing_runs(shown)
+    text = shown.text()
+    assert "Nobody could be told" in text
+    newest, oldest = text.index("since 2026-11-22 01:00:00 UTC"), text.index("since 2026-11-22 03:00:00 UTC")
+    assert text.index("10:01:44 1 h 00 min ago") < oldest
+    assert newest < text.index("no reason known") < oldest < text.index("no channel configured")
 
 
 def test_hostile_text_is_only_text(

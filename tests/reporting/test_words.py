@@ -66,8 +66,24 @@ def test_the_worst_come_first_and_the_others_stay_in_order(make_report: MakeRepo
         ({"attempts": 7}, "could not tell caine: no reason known (7 tries, no further try is planned)"),
         (
             {"attempts": 2, "error": "down", "next_in": 9, "stopped": True},
-            "could not tell caine: down (2 tries, stopped before the next)",
+            "could not tell caine: down (2 tries, tried again by the next run)",
         ),
+        # What a single sweep could not deliver is due at once, for the next one.
+        (
+            {"attempts": 1, "error": "down", "next_in": 0},
+            "could not tell caine: down (1 try, tried again now or by the next run)",
+        ),
+        (
+            {"attempts": 1, "error": "down", "next_in": 0, "stopped": True},
+            "could not tell caine: down (1 try, tried again by the next run)",
+        ),
+        (
+            {"attempts": 1, "error": "refused", "stopped": True},
+            "could not tell caine: refused (1 try, no further try is planned)",
+        ),
+        ({"stopped": True}, "caine is not told yet (left to the next run)"),
+        ({"error": "no channel configured"}, "could not tell caine: no channel configured"),
+        ({"error": "no channel configured", "stopped": True}, "could not tell caine: no channel configured"),
     ],
 )
 def test_whether_a_human_knows(

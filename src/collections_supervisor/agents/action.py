@@ -1,22 +1,23 @@
 """One restart action of kind `openclaw` or `command`: run it under our deadline, judge what it answered."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-
 import anyio
 import anyio.to_thread
 import msgspec
 
 from collections_supervisor.agents import openclaw
 from collections_supervisor.agents.action_output import Output
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.orphan import Orphan
+from collections_supervisor.agents.ports import Attendant
+from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.agents.workplace import UNNEEDED, Workplace, not_started, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.placeholders import substitute
 from collections_supervisor.system.process import Child, SpawnError, spawn
+from collections_supervisor.system.process_adopt import find_tree
 from collections_supervisor.system.process_command import CommandResult, run_command
+from collections_supervisor.system.process_tree import Tree
 
 LOOK = 0.25
 """Seconds between two looks at the output of a running action."""
@@ -32,25 +33,41 @@ class ActionRunner:
         self._policy = policy
         self._place = place
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
-        """Run one attempt to its end; `begin` is awaited right before it counts as one."""
+    async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
+        """Run one attempt to its end; `attendant.begin` is awaited right before it counts as one."""
         restart = self._policy.restart
         if restart.kind == "command":
-            if not await begin():
-                return UNNEEDED
-            with self._counted(request):
-                return await self._attempt(request, substitute(restart.command, words(request)), {})
+            argv = substitute(restart.command, words(request))
+            return await self._attempt(request, argv, {}, attendant) if await attendant.begin(argv) else UNNEEDED
         probe = await self._call(request, openclaw.tasks_argv(restart, request.agent))
         progress = openclaw.judge_tasks(probe.stdout, restart, self._place.clock.now().wall)
         if progress.busy:
             return ActionOutcome(result="busy", cause=progress.detail, retry_after=progress.look_again)
-        if not await begin():
+        argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
+        if not await attendant.begin(argv):
             return UNNEEDED
-        with self._counted(request):
-            await self._prepare(request)
-            argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
-            outcome = await self._attempt(request, argv, openclaw.environment())
-        return msgspec.structs.replace(outcome, hung=outcome.hung or progress.hung)
+        await self._prepare(request)
+        outcome = await self._attempt(request, argv, openclaw.environment(), attendant)
+        task = progress.detail if progress.hung else ""
+        return msgspec.structs.replace(outcome, hung=outcome.hung or progress.hung, task=task)
+
+    async def find(self, record: ActionRecord) -> Tree | None:
+        """What an earlier life of ours began and did not see the end of."""
+        return await find_tree(record.pid, record.start_time, record.request.action_id)
+
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
+        """Watch it as if it were ours; how it exits is for nobody to know, what it answered stands in its file."""
+        begun = self._place.clock.now().mono
+        try:
+            output = Output(self._place.folder, self._policy.name, begun_before=True)
+        except OSError as error:
+            return ActionOutcome(result="unknown", cause=f"the output of the action cannot be read: {error}")
+        child = Orphan(tree)
+        try:
+            outcome = await self._ended_if_cut_off(child, output, max(0.0, record.deadline - begun))
+        finally:
+            await output.close()
+        return msgspec.structs.replace(outcome, duration_s=self._place.clock.now().mono - begun)
 
     async def wait(self) -> ChildExited | None:
         """There is no process of ours to wait for."""
@@ -99,35 +116,22 @@ class ActionRunner:
 
     # --- The attempt itself ---
 
-    @contextmanager
-    def _counted(self, request: ActionRequest) -> Iterator[None]:
-        """What is cut short after it began to count as an attempt, be it the abort before the turn, is said to be so."""
-        try:
-            yield
-        except BaseException:
-            self._place.log.warning(
-                "agent.restart.interrupted",
-                message=f"the restart of {request.agent} was interrupted",
-                agent=request.agent,
-                attempt=request.attempt,
-                action_id=request.action_id,
-            )
-            raise
-
-    async def _attempt(self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str]) -> ActionOutcome:
+    async def _attempt(
+        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], attendant: Attendant
+    ) -> ActionOutcome:
         begun = self._place.clock.now().mono
         try:
             output = Output(self._place.folder, request.agent)
         except OSError as error:
             return ActionOutcome(result="failed", cause=f"no file for the output of the action: {error}")
         try:
-            outcome = await self._supervised(request, argv, extra, output)
+            outcome = await self._supervised(request, argv, extra, output, attendant)
         finally:
             await output.close()
         return msgspec.structs.replace(outcome, duration_s=self._place.clock.now().mono - begun)
 
     async def _supervised(
-        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], output: Output
+        self, request: ActionRequest, argv: tuple[str, ...], extra: dict[str, str], output: Output, attendant: Attendant
     ) -> ActionOutcome:
         try:
             child = await spawn(
@@ -141,16 +145,24 @@ class ActionRunner:
         except SpawnError as error:
             return not_started(error)
         try:
-            return await self._judged(child, output)
+            await attendant.spawned(child.pid, child.start_time)
+        except BaseException:
+            await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
+            raise
+        return await self._ended_if_cut_off(child, output, self._policy.restart.timeout)
+
+    async def _ended_if_cut_off(self, child: Child | Orphan, output: Output, within: float) -> ActionOutcome:
+        try:
+            return await self._judged(child, output, within)
         except BaseException:
             # Cancelled: by the shutdown, or because a bug ended the agent's task. Nobody waits for a paid turn.
             await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
             raise
 
-    async def _judged(self, child: Child, output: Output) -> ActionOutcome:
+    async def _judged(self, child: Child | Orphan, output: Output, within: float) -> ActionOutcome:
         restart = self._policy.restart
         answered = False
-        with anyio.move_on_after(restart.timeout) as deadline:
+        with anyio.move_on_after(within) as deadline:
             answered = await self._until_over(child, output)
         if deadline.cancelled_caught or answered:
             await self._place.end(self._policy.name, child, grace=self._place.shutdown.tree_grace())
@@ -170,7 +182,7 @@ class ActionRunner:
         shown = "" if outcome.result == "ok" else _shown(await output.read_tail())
         return msgspec.structs.replace(outcome, output_tail=shown)
 
-    async def _until_over(self, child: Child, output: Output) -> bool:
+    async def _until_over(self, child: Child | Orphan, output: Output) -> bool:
         """Wait for its exit; True if it has answered completely and does not exit."""
         seen = 0
         while True:

@@ -1,5 +1,6 @@
 """What a running action writes: two files, so that it never writes into a broken pipe of ours, and both bounded."""
 
+import errno
 import os
 import tempfile
 from functools import partial
@@ -18,12 +19,17 @@ CLOSE = 1.0
 
 TAIL = 64 * 1024
 
+ROOM = 4096
+"""Bytes that there must be room for: a file can be made on a full disk, and the command that writes into it would fail."""
+
 
 class Output:
     """The two files that a running action writes into. Raises OSError if there can be none."""
 
-    def __init__(self, folder: Path, agent: str) -> None:
+    def __init__(self, folder: Path, agent: str, *, begun_before: bool = False) -> None:
+        """`begun_before`: an action of an earlier life of ours writes into them already."""
         self._open: list[int] = []
+        self._flags = 0 if begun_before else os.O_TRUNC
         try:
             self.stdout = self._file(folder / f"{agent}.out")
             self.stderr = self._file(folder / f"{agent}.err")
@@ -33,7 +39,7 @@ class Output:
 
     def _file(self, path: Path) -> int:
         try:
-            fd = _fresh(path)
+            fd = _private(path, self._flags)
         except OSError:
             # The state folder is full or gone: a nameless file elsewhere still catches the answer.
             with tempfile.TemporaryFile() as file:
@@ -84,6 +90,23 @@ def _tail(fd: int) -> bytes:
     return os.pread(fd, TAIL, max(0, size - TAIL))
 
 
-def _fresh(path: Path) -> int:
-    """A fresh private file for a command to append to; it outlives us, so the command never writes into a broken pipe."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _private(path: Path, flags: int) -> int:
+    """A private file for a command to append to; it outlives us, so the command never writes into a broken pipe."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    try:
+        if flags & os.O_TRUNC:
+            _require_room(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_room(fd: int) -> None:
+    """Raise OSError unless a few lines can be written into this empty file, which stays empty."""
+    try:
+        written = os.write(fd, b"\0" * ROOM)
+    finally:
+        os.ftruncate(fd, 0)
+    if written < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

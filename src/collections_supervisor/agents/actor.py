@@ -6,12 +6,17 @@ from functools import partial
 from typing import assert_never
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from collections_supervisor.agents.health import first_state, next_due, next_glance, step
 from collections_supervisor.agents.ports import Heartbeat, Ports, Runner
+from collections_supervisor.agents.resuming import ended
+from collections_supervisor.agents.signs import stepped
+from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.state import (
     ActionEnded,
+    ActionRecord,
     ActionStarted,
     AgentState,
     AskForSlot,
@@ -24,11 +29,13 @@ from collections_supervisor.agents.state import (
     RunAction,
     SlotGranted,
 )
-from collections_supervisor.agents.view import view
+from collections_supervisor.agents.telling import changed
+from collections_supervisor.agents.undertaking import Undertaking
 from collections_supervisor.config.schema import AgentConfig
-from collections_supervisor.messages import ActionRequest, AgentChanged, Emit, Reading
+from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentChanged, AgentCommand, Emit, Now, Reading
 from collections_supervisor.system.emit import write
 from collections_supervisor.system.inbox import Inbox
+from collections_supervisor.system.process_tree import Tree
 
 INBOX = 16
 """Events under way at one time: an action says two, a child one, each before its sender can say another."""
@@ -55,43 +62,110 @@ class AgentActor:
         self._state = first_state(ports.clock.now())
         self._told: AgentState | None = None
         self._reading: Reading | None = None
+        self._looked: Now | None = None
+        self._wanted = math.inf
         self._due = -math.inf
         self._unwritable = ""
+        self._queueing = anyio.CancelScope()
+        self._single = anyio.Lock()
 
     async def run(self) -> None:
         """Supervise until cancelled; then end what runs."""
+        stopped = False
         try:
             async with anyio.create_task_group() as tasks:
-                await self._supervise(tasks)
+                await self._resume(tasks)
+                while True:
+                    await self._look(tasks, await self._next_event())
+        except anyio.get_cancelled_exc_class():
+            stopped = True
+            raise
         finally:
-            self._give_slot_back()
-            await self._runner.close()
+            await self._leave(stopped=stopped)
 
-    async def _supervise(self, tasks: TaskGroup) -> None:
-        kept = self._ports.store.load(self._policy.name)
-        event: Event | None = None
+    async def once(self) -> None:
+        """Judge it once, and see an action that this calls for to its end; what is to be proven is for the next sweep."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                await self._resume(tasks)
+                while self._acting:
+                    await self._look(tasks, await self._next_event())
+        finally:
+            await self._leave()
+
+    async def command(self, word: AgentCommand) -> None:
+        """Take a person's word."""
+        await self._inbox.put(word)
+
+    @property
+    def _acting(self) -> bool:
+        attempt = self._state.attempt
+        return attempt is not None and attempt.phase != "proving"
+
+    async def _leave(self, *, stopped: bool = False) -> None:
+        if self._state.attempt is not None and self._state.attempt.phase == "running":
+            # It was ended with us: that is known now, and need not be found out by whoever comes after.
+            outcome = ActionOutcome(result="interrupted", cause="the supervisor stopped while it ran")
+            for effect in self._judge(ActionEnded(outcome=outcome)):
+                if isinstance(effect, Emit):
+                    write(self._log, effect)
+        if stopped and is_owned(self._policy):
+            # It ends with us because somebody stopped us: its next start is a first one again, and no restart.
+            self._ports.store.save(self._policy.name, msgspec.structs.replace(self._state, begun=False, child=None))
+        self._ports.slots.release(self._policy.name)
+        await self._runner.close()
+
+    # --- Looking ---
+
+    async def _resume(self, tasks: TaskGroup) -> None:
+        """Go on with what was kept, and look for the first time."""
+        name = self._policy.name
+        # Before anything is awaited: nobody is to have the slot of an action that turns out to be running.
+        self._ports.slots.seize(name)
+        kept, record = self._ports.store.load(name), await self._ports.journal.read(name)
+        tree = await self._find(record)
         if kept is not None:
-            self._state = kept
-            await self._apply(Resumed(), tasks)
-        while True:
-            now = self._ports.clock.now()
-            reading = await self._heartbeat.read(now)
-            if reading != self._reading or reading.invalid or event is not None or now.mono >= self._due:
-                self._reading = reading
-                await self._apply(HeartbeatRead(reading=reading), tasks)
-                if event is not None:
-                    await self._apply(event, tasks)
-                self._due = next_due(self._policy, self._state, now)
-            if self._state is not self._told:
-                await self._report()
-            event = await self._inbox.next(min(self._due, next_glance(self._policy, self._state, now)))
+            self._state, self._looked = kept.state, kept.saved
+        if kept is not None or record is not None:
+            excused = kept is not None and kept.excused
+            await self._apply(Resumed(record=record, running=tree is not None, excused=excused), tasks)
+        if record is not None and tree is not None:
+            tasks.start_soon(self._adopt, record, tree)
+        else:
+            self._ports.slots.release(name)
+        await self._look(tasks, None)
 
-    async def _apply(self, event: Event, tasks: TaskGroup) -> None:
+    async def _next_event(self) -> Event | None:
+        # Anew: a look that took long must not pass for a standstill of ours.
+        now = self._ports.clock.now()
+        self._wanted = min(self._due, next_glance(self._policy, self._state, now))
+        return await self._inbox.next(self._wanted)
+
+    async def _look(self, tasks: TaskGroup, event: Event | None) -> None:
+        now = self._ports.clock.now()
+        reading = await self._heartbeat.read(now)
+        late = now.mono - self._wanted
+        is_news = reading != self._reading or reading.invalid or event is not None
+        if is_news or now.mono >= self._due or stepped(self._looked, now):
+            self._reading = reading
+            await self._apply(HeartbeatRead(reading=reading, since=self._looked, late=late), tasks)
+            if event is not None:
+                await self._apply(event, tasks)
+            self._due = next_due(self._policy, self._state, now)
+        self._looked = now
+        if self._state is not self._told:
+            await self._report()
+
+    def _judge(self, event: Event) -> list[Effect]:
         state, effects = step(self._policy, self._state, event, self._ports.clock.now(), self._ports.jitter())
         if state != self._state:
             self._state = state
             self._ports.store.save(self._policy.name, state)
-        for effect in effects:
+        return effects
+
+    async def _apply(self, event: Event, tasks: TaskGroup) -> None:
+        # A line in a file may hang as its disk does: what is to be done comes first.
+        for effect in sorted(self._judge(event), key=lambda effect: isinstance(effect, RecordMiss)):
             await self._carry_out(effect, tasks)
 
     async def _carry_out(self, effect: Effect, tasks: TaskGroup) -> None:
@@ -100,10 +174,11 @@ class AgentActor:
                 write(self._log, effect)
             case RecordMiss():
                 await self._record(effect)
-            case AskForSlot():
-                tasks.start_soon(self._wait_for_slot)
+            case AskForSlot(request=request):
+                tasks.start_soon(self._wait_for_slot, request.action_id)
             case GiveSlotBack():
-                self._give_slot_back()
+                self._queueing.cancel()
+                self._ports.slots.release(self._policy.name)
             case RunAction(request=request):
                 tasks.start_soon(self._act, request, tasks)
             case _ as never:
@@ -129,27 +204,47 @@ class AgentActor:
 
     # --- The action under way ---
 
-    async def _wait_for_slot(self) -> None:
-        await self._ports.slots.acquire_on_behalf_of(self)
-        await self._inbox.put(SlotGranted())
-
-    def _give_slot_back(self) -> None:
-        if self in self._ports.slots.statistics().borrowers:
-            self._ports.slots.release_on_behalf_of(self)
+    async def _wait_for_slot(self, action_id: str) -> None:
+        with anyio.CancelScope() as self._queueing:
+            async with self._single:
+                await self._ports.slots.acquire(self._policy.name)
+            await self._inbox.put(SlotGranted(action_id=action_id))
 
     async def _act(self, request: ActionRequest, tasks: TaskGroup) -> None:
-        try:
-            outcome = await self._runner.run(request, partial(self._begin, tasks))
-        finally:
-            self._give_slot_back()
-        await self._inbox.put(ActionEnded(outcome=outcome))
+        undertaking = Undertaking(self._policy, self._ports, request, partial(self._begin, tasks))
+        # One that was given up in its preparations is still on its way out when the next one may be asked for.
+        async with self._single:
+            try:
+                outcome = await self._runner.run(request, undertaking)
+            finally:
+                self._ports.slots.release(self._policy.name)
+            await undertaking.end(outcome)
+        if self._is_current(request):
+            await self._inbox.put(ActionEnded(outcome=outcome))
         if outcome.result == "ok":
             tasks.start_soon(self._watch_child)
 
-    async def _begin(self, tasks: TaskGroup) -> bool:
+    async def _begin(self, tasks: TaskGroup, request: ActionRequest, started: ActionStarted) -> AgentState | None:
         # Not through the inbox: what counts must be kept before it is begun, or a crash right after would pay twice.
-        await self._apply(ActionStarted(at=self._ports.clock.now().wall), tasks)
-        return self._state.attempt is not None
+        if self._is_current(request):
+            await self._apply(started, tasks)
+        return self._state if self._is_current(request) else None
+
+    def _is_current(self, request: ActionRequest) -> bool:
+        return self._state.attempt is not None and self._state.attempt.request == request
+
+    async def _find(self, record: ActionRecord | None) -> Tree | None:
+        if record is None or record.ended or record.boot_id != self._ports.boot_id:
+            return None
+        return await self._runner.find(record)
+
+    async def _adopt(self, record: ActionRecord, tree: Tree) -> None:
+        try:
+            outcome = await self._runner.adopt(record, tree)
+        finally:
+            self._ports.slots.release(self._policy.name)
+        await self._ports.journal.write(ended(record, outcome))
+        await self._inbox.put(ActionEnded(outcome=outcome))
 
     async def _watch_child(self) -> None:
         exited = await self._runner.wait()
@@ -162,6 +257,5 @@ class AgentActor:
         """Tell the coordinator what changed; what it could not take now is told at the next look."""
         # An action that begins meanwhile changes the state: that is told the next time.
         state = self._state
-        report = view(self._policy, state, self._ports.clock.now())
-        if await self._tell(AgentChanged(report=report, trouble=state.trouble)):
+        if await self._tell(changed(self._policy, state, self._ports.clock.now())):
             self._told = state

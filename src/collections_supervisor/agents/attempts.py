@@ -1,5 +1,6 @@
 """Whether a restart is made: asked for when an agent needs one, granted, started, or held. Pure."""
 
+import hashlib
 from datetime import datetime
 
 import msgspec
@@ -15,6 +16,7 @@ from collections_supervisor.agents.state import (
     RunAction,
 )
 from collections_supervisor.agents.turn import Turn
+from collections_supervisor.config.schema import RestartPolicy
 from collections_supervisor.messages import ActionRequest, Beat
 from collections_supervisor.system.clock import stamp
 
@@ -25,7 +27,7 @@ SETTLED = 10.0
 def wants_restart(turn: Turn) -> bool:
     """Whether the agent is one that a restart might help, leaving aside whether one may be made now."""
     state = turn.state
-    if turn.policy.restart.kind == "none" or state.source == "unreadable":
+    if turn.policy.restart.kind == "none" or state.source == "unreadable" or state.pause is not None:
         return False
     if is_owned(turn.policy) and state.child is None:
         return not state.ended
@@ -47,23 +49,40 @@ def says_stop(beat: Beat | None) -> bool:
 def consider(turn: Turn) -> None:
     """Ask for a restart if the agent needs one, and attempts, backoff and budget allow it; hold it if they do not."""
     now = turn.now.mono
-    if turn.state.hold is not None and turn.state.hold.until is not None and now >= turn.state.hold.until:
+    held = turn.state.hold
+    if held is not None and held.until is not None and now >= held.until:
         turn.set(hold=None)
+        if held.kind == "attempts":
+            # One trial; if it fails too, it is held again.
+            turn.set(attempts=max(0, turn.policy.restart.attempts_per_incident - 1))
     state = turn.state
     if not wants_restart(turn) or state.attempt is not None or state.hold is not None:
         return
     if state.next_attempt_at is not None and now < state.next_attempt_at:
         return
+    missed_at = deadline_stamp(turn.policy, state, 1) if state.missed else turn.now.wall
     limit = turn.policy.restart.attempts_per_incident
     if limit and state.attempts >= limit:
-        missed_at = deadline_stamp(turn.policy, state, 1) if state.missed else turn.now.wall
-        hold(turn, "attempts", used_up(limit), since=missed_at)
+        hold(turn, "attempts", used_up(limit), since=missed_at, until=trial_at(turn))
         return
     opens = backoff.budget_opens_at(turn.policy.restart, state.starts, now)
     if opens is not None:
-        hold(turn, "budget", _budget(turn), since=turn.wall(state.starts[-1]), until=opens)
+        # The last start may lie before the agent was last well: what was told of that trouble is over.
+        since = max(turn.wall_to_the_millisecond(state.starts[-1]), missed_at)
+        hold(turn, "budget", _budget(turn), since=since, until=opens)
         return
     _ask(turn)
+
+
+def trial_at(turn: Turn) -> float | None:
+    """When an agent that used up its attempts gets one more; None: never, unless it recovers or a person acts."""
+    every = turn.policy.restart.trial_every
+    return turn.now.mono + every if every is not None else None
+
+
+def fingerprint(policy: RestartPolicy) -> str:
+    """What names restart settings without telling them."""
+    return hashlib.sha256(repr(policy).encode()).hexdigest()[:16]
 
 
 def used_up(limit: int) -> str:
@@ -105,11 +124,14 @@ def _wants_fresh(turn: Turn, number: int) -> bool:
     return state.overflow or (last and state.hung)
 
 
-def granted(turn: Turn) -> None:
+def granted(turn: Turn, action_id: str) -> None:
     """The slot is there: go, unless the agent came back while it was waited for."""
     attempt = turn.state.attempt
     if attempt is None or attempt.phase != "waiting":
         turn.effects.append(GiveSlotBack())
+    elif attempt.request.action_id != action_id:
+        # Said of an attempt that was dropped meanwhile; the one that waits now is in the line itself.
+        return
     elif wants_restart(turn):
         turn.effects.append(RunAction(request=attempt.request))
     else:
@@ -148,6 +170,8 @@ def started(turn: Turn, at: datetime) -> None:
         restarts=state.restarts + 1,
         starts=(*state.starts, now.mono),
     )
+    if attempt.request.fresh:
+        turn.error(f"a new session was begun for restart attempt {number}: the conversation before it is lost")
     turn.emit(
         "warning",
         "agent.restart.started",
@@ -162,6 +186,7 @@ def started(turn: Turn, at: datetime) -> None:
 
 def hold(turn: Turn, kind: HoldKind, reason: str, *, since: datetime, until: float | None = None) -> None:
     """Make no automatic restart from now on, and say so once."""
-    turn.set(hold=Hold(kind=kind, reason=reason, since=since, until=until), next_attempt_at=None)
+    settings = fingerprint(turn.policy.restart)
+    turn.set(hold=Hold(kind=kind, reason=reason, since=since, until=until, settings=settings), next_attempt_at=None)
     lasts = f"until {stamp(turn.wall(until))}" if until is not None else "until it recovers or a person restarts it"
     skipped(turn, "budget" if kind == "budget" else "held", f"{reason}; held {lasts}")

@@ -2,10 +2,10 @@
 
 import math
 
-from collections_supervisor.agents import attempts, outcomes
+from collections_supervisor.agents import attempts, outcomes, pauses, resuming
 from collections_supervisor.agents.backoff import DAY, recent
-from collections_supervisor.agents.signs import count_misses, observe, vanished_for
-from collections_supervisor.agents.silence import next_deadline
+from collections_supervisor.agents.signs import count_misses, excuse, is_judged, observe, vanished_for
+from collections_supervisor.agents.silence import deadlines_passed, late_at, next_deadline
 from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
@@ -21,7 +21,10 @@ from collections_supervisor.agents.trouble import UNREADABLE_CYCLES, diagnose, q
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.agents.view import status
 from collections_supervisor.config.schema import AgentConfig
-from collections_supervisor.messages import Level, Now
+from collections_supervisor.messages import AgentCommand, Level, Now
+
+RECOUNT = 1.0
+"""Seconds from a look that could not count to the next one."""
 
 
 def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter: float) -> tuple[AgentState, list[Effect]]:
@@ -29,23 +32,32 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
 
     `jitter` in [0, 1) spreads the delays between restarts.
     """
-    turn = Turn(policy, state, now, jitter)
+    turn = Turn(policy, state, now, jitter, event.since if isinstance(event, HeartbeatRead) else None)
     turn.set(starts=recent(state.starts, now.mono))
+    pauses.expire(turn)
     match event:
         case HeartbeatRead(reading=reading):
             observe(turn, reading)
-        case SlotGranted():
-            attempts.granted(turn)
+        case SlotGranted(action_id=action_id):
+            attempts.granted(turn, action_id)
         case ActionStarted(at=at):
             attempts.started(turn, at)
         case ActionEnded(outcome=outcome):
             outcomes.ended(turn, outcome)
         case ChildExited():
             outcomes.child_exited(turn, event)
-        case Resumed():
+        case AgentCommand():
+            pauses.command(turn, event)
+        case Resumed():  # pragma: no branch - there is no other
             # What is known is old by now: the first reading judges.
-            outcomes.resumed(turn)
+            resuming.resumed(turn, event)
             return turn.state, turn.effects
+    if turn.state.pause is not None:
+        pauses.drop_proof(turn)
+        _tell_change(turn)
+        return turn.state, turn.effects
+    # Whatever it was that ended a pause: nothing is counted before its grace is given.
+    excuse(turn, event.late if isinstance(event, HeartbeatRead) else 0.0)
     count_misses(turn)
     outcomes.check_settled(turn)
     recover(turn, before=state)
@@ -57,7 +69,7 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
 
 
 def _tell_change(turn: Turn) -> None:
-    before, after = turn.state.status, status(turn.policy, turn.state, turn.now.mono)
+    before, after = turn.state.status, status(turn.policy, turn.state, turn.now)
     if after == before:
         return
     turn.set(status=after)
@@ -70,13 +82,16 @@ def _tell_change(turn: Turn) -> None:
 
 def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant at which time alone changes the judgement; until then only news can."""
-    instants = [next_deadline(policy, state, now.mono), state.next_attempt_at]
+    if state.pause is not None:
+        return state.pause.until if state.pause.until is not None else math.inf
+    if is_judged(policy, state, now.mono) and deadlines_passed(policy, state, now) > state.missed:
+        # A look that saw the wall clock being set has counted nothing.
+        return now.mono + RECOUNT
+    instants = [next_deadline(policy, state, now), state.next_attempt_at, late_at(policy, state, now), state.grace_until]
     if state.attempt is not None:
         instants.append(state.attempt.prove_by)
     if state.hold is not None:
         instants.append(state.hold.until)
-    if state.beat_at is not None and policy.period is not None:
-        instants.append(state.beat_at + policy.period)
     if state.child is not None and (state.short_lives or state.attempts or not policy.sources):
         instants.append(state.child.started_at + attempts.SETTLED)
     if state.trouble is not None and state.recovered_at is not None:
@@ -93,7 +108,11 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
 def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
     quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
-    return now.mono + min(1.0 if quick else policy.cycle, policy.timeout / 4)
+    if quick and state.pause is None:
+        return now.mono + min(1.0, policy.timeout / 4)
+    # A deadline that is learned needs to see every single beat.
+    often = policy.period / 4 if policy.adaptive and policy.period is not None else policy.cycle
+    return now.mono + min(policy.cycle, often, policy.timeout / 4)
 
 
 def first_state(now: Now) -> AgentState:

@@ -3,7 +3,7 @@
 import msgspec
 
 from collections_supervisor.agents import backoff
-from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, used_up
+from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, trial_at, used_up
 from collections_supervisor.agents.silence import has_beaten, is_owned
 from collections_supervisor.agents.state import Attempt, Child, ChildExited
 from collections_supervisor.agents.turn import Turn
@@ -22,13 +22,13 @@ def ended(turn: Turn, outcome: ActionOutcome) -> None:
     match outcome.result:
         case "busy":
             turn.set(attempt=None, next_attempt_at=turn.now.mono + (outcome.retry_after or SETTLED))
-            skipped(turn, "busy", outcome.cause)
+            skipped(turn, outcome.classified or "busy", outcome.cause)
         case "ok" | "unknown":
             turn.set(hung=turn.state.hung or outcome.hung)
             _await_proof(turn, attempt, outcome)
         case "interrupted":
             _interrupted(turn, attempt, outcome)
-        case "failed" | "timed_out":
+        case "failed" | "timed_out":  # pragma: no branch - there is no other
             turn.set(hung=turn.state.hung or outcome.hung)
             _failed(turn, attempt, outcome)
 
@@ -70,7 +70,7 @@ def check_proof(turn: Turn) -> None:
     attempt = state.attempt
     if attempt is None or attempt.phase != "proving" or attempt.started is None or attempt.prove_by is None:
         return
-    if turn.policy.sources and state.beat is not None and state.beat.stamp > attempt.started:
+    if turn.policy.sources and turn.has_beaten_since(attempt.started):
         _succeeded(turn, attempt)
     elif is_back(turn) and not is_owned(turn.policy):
         # By itself, with a beat from before the action started: recovery ends the waiting.
@@ -114,7 +114,7 @@ def _succeeded(turn: Turn, attempt: Attempt) -> None:
 
 
 def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    turn.set(attempt=None)
+    turn.set(attempt=None, outcome=outcome)
     if is_owned(turn.policy) and attempt.phase != "proving":
         # It was not even started. One that merely did not beat in time lives on, and may yet beat before it is replaced.
         turn.set(child=None, short_lives=turn.state.short_lives + 1)
@@ -136,20 +136,11 @@ def _interrupted(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
         _await_proof(turn, attempt, outcome)
 
 
-def resumed(turn: Turn) -> None:
-    """Begin again with what is remembered: nothing that ran before is still running."""
-    attempt = turn.state.attempt
-    if attempt is not None and attempt.phase == "running":
-        ended(turn, ActionOutcome(result="interrupted", cause="its watcher ended"))
-    elif attempt is not None and attempt.phase == "waiting":
-        turn.set(attempt=None)
-    if is_owned(turn.policy):
-        turn.set(attempt=None, child=None)
-
-
 def _follow_up(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     """Decide what follows a failed attempt: another one later, another kind of one, or none."""
-    policy, state, now = turn.policy.restart, turn.state, turn.now.mono
+    policy, state = turn.policy.restart, turn.state
+    # A proof that was awaited while nobody looked failed when its time was up, not when that was seen.
+    now = min(turn.now.mono, attempt.prove_by or turn.now.mono)
     since = attempt.started or turn.now.wall
     match outcome.classified:
         case "configuration" | "terminal":
@@ -167,10 +158,10 @@ def _follow_up(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
                 reason = f"{outcome.cause}; only a new session helps, and restart.fresh is never"
                 hold(turn, "overflow", reason, since=since)
                 return
-        case "" | "auth":
+        case "" | "auth" | "dry_run" | "daemon_only" | "no_memory":  # pragma: no branch - there is no other
             pass
     if policy.attempts_per_incident and state.attempts >= policy.attempts_per_incident:
-        hold(turn, "attempts", used_up(policy.attempts_per_incident), since=since)
+        hold(turn, "attempts", used_up(policy.attempts_per_incident), since=since, until=trial_at(turn))
         return
     pause = backoff.delay(policy.backoff, state.attempts + 1, turn.jitter)
     least = max(outcome.retry_after or 0.0, AUTH_PAUSE if outcome.classified == "auth" else 0.0)

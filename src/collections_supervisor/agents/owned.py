@@ -3,16 +3,19 @@
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable
 
 import anyio
 
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.orphan import Orphan
+from collections_supervisor.agents.ports import Attendant
+from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.agents.workplace import UNNEEDED, Workplace, not_started, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.placeholders import substitute
 from collections_supervisor.system.process import Child, SpawnError, spawn
+from collections_supervisor.system.process_adopt import find_tree
+from collections_supervisor.system.process_tree import Tree
 
 LINES = 100
 """Lines of output a second that become log events; the rest is counted."""
@@ -32,15 +35,16 @@ class OwnedProcess:
         self._started_at = 0.0
         self._lines: _Lines | None = None
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
         """End what is left of the process before, then start it anew."""
         # Before the start counts: what it beats while it is being ended proves nothing of the next one.
         await self._end()
-        if not await begin():
+        argv = substitute(self._policy.restart.command, words(request))
+        if not await attendant.begin(argv):
             return UNNEEDED
         lines = _Lines(self._policy.name, self._place)
         try:
-            child = await self._spawn(request, lines.theirs)
+            child = await self._spawn(request, argv, lines.theirs)
         except BaseException as error:
             lines.close()
             if not isinstance(error, SpawnError):
@@ -49,11 +53,26 @@ class OwnedProcess:
         lines.handed_over()
         self._child, self._last, self._lines = child, child, lines
         self._started_at = self._place.clock.now().mono
+        await attendant.spawned(child.pid, child.start_time)
         return ActionOutcome(result="ok")
 
-    async def _spawn(self, request: ActionRequest, output: int) -> Child:
+    async def find(self, record: ActionRecord) -> Tree | None:
+        """Nothing: what an earlier life of ours left running is ended, since its output leads nowhere any more."""
+        tree = await find_tree(record.pid, record.start_time, record.request.action_id)
+        if tree is not None:
+            await self._place.end(self._policy.name, Orphan(tree), grace=self._policy.restart.stop_grace, number=self._signal())
+        return None
+
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:  # noqa: ARG002 - nothing is ever found
+        """Never asked for, since nothing is found."""
+        return ActionOutcome(result="interrupted", cause="it is started anew")
+
+    def _signal(self) -> signal.Signals:
+        return signal.Signals[f"SIG{self._policy.restart.stop_signal}"]
+
+    async def _spawn(self, request: ActionRequest, argv: tuple[str, ...], output: int) -> Child:
         return await spawn(
-            substitute(self._policy.restart.command, words(request)),
+            argv,
             env=self._place.env(self._policy, request, {}),
             cwd=self._policy.restart.cwd,
             stdout=output,
@@ -94,8 +113,7 @@ class OwnedProcess:
         last, self._last, self._child = self._last, None, None
         if last is not None:
             grace = self._place.shutdown.bounded(self._policy.restart.stop_grace)
-            number = signal.Signals[f"SIG{self._policy.restart.stop_signal}"]
-            await self._place.end(self._policy.name, last, grace=grace, number=number)
+            await self._place.end(self._policy.name, last, grace=grace, number=self._signal())
 
 
 def _signal_name(number: int) -> str:

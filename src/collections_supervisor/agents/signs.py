@@ -2,12 +2,33 @@
 
 from datetime import datetime, timedelta
 
-from collections_supervisor.agents.silence import deadlines_passed, last_seen, recorded_lines, stale_lines
+import msgspec
+
+from collections_supervisor.agents import flapping, learned
+from collections_supervisor.agents.silence import (
+    deadline,
+    deadlines_passed,
+    is_owned,
+    last_seen,
+    recorded_lines,
+    stale_lines,
+)
 from collections_supervisor.agents.state import AgentState, RecordMiss
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
-from collections_supervisor.messages import Beat, Reading
-from collections_supervisor.system.clock import span, stamp
+from collections_supervisor.messages import Beat, Now, Reading
+from collections_supervisor.system.clock import jump, span, stamp
+
+STOOD_STILL = 5.0
+"""Seconds by which a look may be late before the agents are excused for them: we stood still, not they."""
+
+LONGEST_EXCUSE = 120.0
+
+STEPPED = 2.0
+"""Seconds by which the wall clock must jump to make one look's stamps unfit for counting."""
+
+DRIFT = 1e-4
+"""Seconds by which the clocks may come apart in a second although nobody sets one: more than any quartz does."""
 
 CATCH_UP_LINES = 10
 """How many misses at most are written at once after a long absence of ours."""
@@ -15,6 +36,7 @@ CATCH_UP_LINES = 10
 
 def observe(turn: Turn, reading: Reading) -> None:
     """Take in one look at the files."""
+    _follow_clock(turn)
     _note_source(turn, reading)
     if reading.invalid:
         turn.emit(
@@ -34,17 +56,21 @@ def observe(turn: Turn, reading: Reading) -> None:
         _take_beat(turn, Beat(stamp=reading.recorded_last_heartbeat))
     if reading.future is None:
         turn.set(future=None)
+    elif reading.future == turn.state.beat:
+        # Nobody was heard of: the wall clock was set back, and what is known lies in the future now.
+        turn.set(future=reading.future)
     elif reading.future != turn.state.future:
         turn.set(future=reading.future, contact_at=turn.now.mono, recorded=0)
 
 
 def _is_news(turn: Turn, beat: Beat) -> bool:
     """Whether it is not older than what is known: a beat does not unhappen because its file is gone, or cannot be read now."""
-    known = turn.state.beat
-    if known is None or beat == known:
+    known, seen = turn.state.beat, turn.state.beat_at
+    if known is None or seen is None or beat == known:
         return known is None
-    # What is known lies in the future where the wall clock was set back; the agent's next beat is the newer one all the same.
-    return beat.stamp >= known.stamp or known.stamp > turn.now.wall + timedelta(seconds=turn.policy.future_tolerance)
+    # What is known bears too late a stamp where the wall clock was set back; the agent's next beat is the newer one all the same.
+    in_the_future = known.stamp > turn.now.wall + timedelta(seconds=turn.policy.future_tolerance)
+    return beat.stamp >= known.stamp or in_the_future or turn.mono(beat.stamp) > seen
 
 
 def _note_source(turn: Turn, reading: Reading) -> None:
@@ -69,7 +95,15 @@ def _note_source(turn: Turn, reading: Reading) -> None:
 
 
 def _take_beat(turn: Turn, beat: Beat) -> None:
-    turn.set(beat=beat, beat_at=min(turn.mono(beat.stamp), turn.now.mono), contact_at=None, recorded=0)
+    _learn(turn, beat)
+    turn.set(
+        beat=beat,
+        beat_at=turn.mono_of_news(beat.stamp),
+        contact_at=None,
+        recorded=0,
+        pardon=0.0,
+        verdicts=flapping.remember(turn.state.verdicts, True),
+    )
     age = (turn.now.wall - beat.stamp).total_seconds()
     turn.emit(
         "debug",
@@ -81,6 +115,16 @@ def _take_beat(turn: Turn, beat: Beat) -> None:
     )
     if beat.status == "fail":
         turn.error(f"it says that it failed{says(beat)}")
+
+
+def _learn(turn: Turn, beat: Beat) -> None:
+    """Take in how long it took from one beat to the next, where the deadline is learned from that."""
+    policy, known = turn.policy, turn.state.beat
+    if not policy.adaptive or policy.period is None or known is None:
+        return
+    interval = learned.interval_of(known, beat, policy.active_hours)
+    intervals = learned.add(turn.state.intervals, interval, policy.period)
+    turn.set(intervals=intervals, learned=learned.deadline(intervals, policy.period))
 
 
 def says(beat: Beat) -> str:
@@ -102,20 +146,58 @@ def vanished_for(policy: AgentConfig) -> float:
 
 def count_misses(turn: Turn) -> None:
     """Count the deadlines passed, and have each recorded once."""
-    state, now = turn.state, turn.now.mono
-    if not is_judged(turn.policy, state, now):
+    state, now = turn.state, turn.now
+    if not is_judged(turn.policy, state, now.mono) or stepped(turn.since, now):
+        # Stamps of before and after a step of the clock cannot be compared in one look.
         return
     passed = deadlines_passed(turn.policy, state, now)
     recorded = max(state.recorded, recorded_lines(state))
-    missed = max(passed, stale_lines(turn.policy, state))
+    # An excuse moves all deadlines of a silence, also those missed before it; a new start of an owned process gives new ones.
+    known = 0 if is_owned(turn.policy) else min(state.missed, state.recorded)
+    missed = max(passed, stale_lines(turn.policy, state), known)
     last = state.beat.stamp if state.beat is not None else None
     reason = last_seen(state)
     turn.set(missed=missed, recorded=max(recorded, passed))
     if missed > state.missed:
+        more = min(missed - state.missed, flapping.REMEMBERED)
+        turn.set(verdicts=flapping.remember(state.verdicts, *[False] * more))
         # Told first: a line in a file waits for a thread, and nobody must hear of a miss later for that.
         _tell_miss(turn, last)
     for number in range(max(recorded, passed - CATCH_UP_LINES) + 1, passed + 1):
         turn.effects.append(RecordMiss(missed=number, last_heartbeat=last, reason=reason))
+
+
+def stepped(since: Now | None, now: Now) -> float:
+    """Seconds by which the wall clock was set since the last look; 0 if it was not."""
+    if since is None:
+        return 0.0
+    by = jump(since, now).stepped
+    return by if abs(by) > STEPPED + DRIFT * (now.mono - since.mono) else 0.0
+
+
+def _follow_clock(turn: Turn) -> None:
+    """Tell in the new time what the stamps of beats to come are compared with, after the wall clock was set."""
+    by = timedelta(seconds=stepped(turn.since, turn.now))
+    attempt, child = turn.state.attempt, turn.state.child
+    if by and attempt is not None and attempt.started is not None:
+        turn.set(attempt=msgspec.structs.replace(attempt, started=attempt.started + by))
+    if by and child is not None:
+        turn.set(child=msgspec.structs.replace(child, started=child.started + by))
+
+
+def excuse(turn: Turn, late: float) -> None:
+    """Move deadlines that passed while we, or the machine, stood still: nobody could beat, or be seen to."""
+    now = turn.now.mono
+    counted = max(turn.state.recorded, recorded_lines(turn.state))
+    due = deadline(turn.policy, turn.state, counted + 1, turn.now)
+    if due is None:
+        return
+    until = turn.state.grace_until
+    if late > STOOD_STILL and due <= now:
+        until = max(until or now, now + min(turn.policy.timeout / 2, LONGEST_EXCUSE))
+    if until is not None and now < until:
+        turn.set(pardon=turn.state.pardon + max(0.0, until - due))
+    turn.set(grace_until=until if until is not None and now < until else None)
 
 
 def _tell_miss(turn: Turn, last: datetime | None) -> None:

@@ -11,9 +11,11 @@ import msgspec
 from collections_supervisor.messages import (
     ActionOutcome,
     ActionRequest,
+    AgentCommand,
     AgentError,
     Beat,
     Emit,
+    Now,
     Reading,
     StaleLine,
     Trouble,
@@ -40,6 +42,16 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     since: datetime
     until: float | None = None
+    settings: str = ""
+    """Names the restart settings under which it was held: others may help."""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's stop: no misses, restarts or notices until then (None: until the agent is resumed by hand)."""
+
+    since: datetime
+    until: float | None = None
+    reason: str = ""
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,19 +106,63 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     last_exit: str | None = None
     status: str = ""
     """The status last told, to notice its changes."""
+    pardon: float = 0.0
+    """Seconds by which the deadlines of the present silence are moved back: that time was not the agent's fault."""
+    grace_until: float | None = None
+    """No further deadline counts before: we, or the machine, stood still, or a person had it paused."""
+    afresh: datetime | None = None
+    """Misses recorded before do not count: a person had the agent paused meanwhile."""
+    intervals: tuple[float, ...] = ()
+    """Seconds between its last beats, as far as its deadline is learned from them."""
+    learned: float | None = None
+    """Seconds of silence that make the first miss, as learned from them."""
+    verdicts: tuple[bool, ...] = ()
+    """The last judgements, oldest first: a beat came, or a deadline was missed."""
+    flapping: datetime | None = None
+    """Since when it goes up and down too often."""
+    pause: Pause | None = None
+    outcome: ActionOutcome | None = None
+    """How the last restart failed: what a person will want to see of it."""
 
 
 # --- Events ----------------------------------------------------------------------------------------------------------
+
+
+class ActionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One action as it is written down before it begins, so that it is neither forgotten nor paid for twice after a crash."""
+
+    request: ActionRequest
+    argv: tuple[str, ...]
+    boot_id: str
+    started: datetime
+    deadline: float
+    """Monotonic instant at which our patience with it ends; means nothing in another boot."""
+    first: bool = False
+    attempts: int = 0
+    restarts: int = 0
+    starts: tuple[datetime, ...] = ()
+    pid: int = 0
+    """0 until it was spawned, and for ever if we died in between."""
+    start_time: int = 0
+    ended: bool = False
+    outcome: ActionOutcome | None = None
+    """How it ended, should we die before that is judged."""
 
 
 class HeartbeatRead(msgspec.Struct, frozen=True, kw_only=True):
     """The heartbeat sources were looked at."""
 
     reading: Reading
+    since: Now | None = None
+    """When they were looked at before: what they say now came between."""
+    late: float = 0.0
+    """Seconds by which this look came later than it was asked for: we, not the agents, stood still."""
 
 
 class SlotGranted(msgspec.Struct, frozen=True, kw_only=True):
     """The attempt that waited for one of the restart slots has it."""
+
+    action_id: str
 
 
 class ActionStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,10 +187,17 @@ class ChildExited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent's task begins again with a remembered state; whatever it ran before is gone."""
+    """The agent's task begins again with a remembered state."""
+
+    record: ActionRecord | None = None
+    """The last action that was written down before it was begun; it may be newer than the state."""
+    running: bool = False
+    """That action still runs and is watched again."""
+    excused: bool = False
+    """The machine was off or asleep meanwhile, so that nobody can have beaten."""
 
 
-Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed
+Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed | AgentCommand
 
 
 # --- Effects ---------------------------------------------------------------------------------------------------------

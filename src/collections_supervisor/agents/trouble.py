@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from collections_supervisor.agents.attempts import SETTLED
+from collections_supervisor.agents.flapping import change, flaps
 from collections_supervisor.agents.signs import ails, says
 from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, first_deadline, is_owned, last_seen
 from collections_supervisor.agents.state import AgentState
@@ -21,18 +22,47 @@ STEADY = 600.0
 
 def diagnose(turn: Turn) -> None:
     """Say whether a human must know, level-triggered: the same trouble again after any crash of ours."""
+    _watch_for_flapping(turn)
     state = turn.state
-    found = _found(turn)
-    if found is None:
+    findings = _found(turn)
+    if not findings:
         return
-    since, reason = found
+    since = min(since for since, _ in findings)
     if state.trouble is not None:
         since = state.trouble.since
-    held = state.hold is not None
-    turn.set(trouble=Trouble(since=since, reason=reason, missed=state.missed, held=held), recovered_at=None)
+    turn.set(
+        trouble=Trouble(
+            since=since,
+            reason="; ".join(reason for _, reason in findings),
+            missed=state.missed,
+            held=state.hold is not None,
+            hold=state.hold.kind if state.hold is not None else "",
+            silent=len(findings) == 1 and state.missed > 0,
+        ),
+        recovered_at=None,
+    )
 
 
-def _found(turn: Turn) -> tuple[datetime, str] | None:
+def _watch_for_flapping(turn: Turn) -> None:
+    """Note whether it goes up and down too often: an incident that is open then stays so over all of it.
+
+    It opens none by itself. On real beats that told people of trouble that was over more often than anything else did; and an
+    agent whose restarts help only for a while is held, and told of, by its attempts in a row.
+    """
+    state = turn.state
+    now_flaps = flaps(state.verdicts, already=state.flapping is not None)
+    if now_flaps == (state.flapping is not None):
+        return
+    name, percent = turn.policy.name, round(change(state.verdicts))
+    if now_flaps:
+        turn.set(flapping=turn.now.wall)
+        turn.emit("warning", "agent.flapping.started", f"{name} goes up and down all the time", change_percent=percent)
+    else:
+        turn.set(flapping=None)
+        turn.emit("info", "agent.flapping.stopped", f"{name} is steady again", change_percent=percent)
+
+
+def _found(turn: Turn) -> list[tuple[datetime, str]]:
     policy, state = turn.policy, turn.state
     findings: list[tuple[datetime, str]] = []
     if state.missed >= policy.miss_threshold or (state.missed and state.trouble is not None):
@@ -41,19 +71,19 @@ def _found(turn: Turn) -> tuple[datetime, str] | None:
         words = {"fail": "it says that it failed", "stuck": "it says that it is stuck", "waiting": "it waits for a person"}
         findings.append((state.beat.stamp, words[state.beat.status] + says(state.beat)))
     if state.unreadable_at is not None and turn.now.mono >= state.unreadable_at + UNREADABLE_CYCLES * policy.cycle:
-        findings.append((turn.wall(state.unreadable_at), f"its heartbeat cannot be read: {state.source_error}"))
+        findings.append(
+            (turn.wall_to_the_millisecond(state.unreadable_at), f"its heartbeat cannot be read: {state.source_error}")
+        )
     if state.short_lives >= policy.miss_threshold:
         findings.append((turn.now.wall, f"it ended {state.short_lives} times in a row right after its start"))
     if state.hold is not None:
         findings.append((state.hold.since, f"no more automatic restarts: {state.hold.reason}"))
-    if not findings:
-        return None
-    return min(since for since, _ in findings), "; ".join(reason for _, reason in findings)
+    return findings
 
 
 def _threshold_passed(turn: Turn) -> datetime:
     policy, state = turn.policy, turn.state
-    if deadlines_passed(policy, state, turn.now.mono) >= policy.miss_threshold:
+    if deadlines_passed(policy, state, turn.now) >= policy.miss_threshold:
         return deadline_stamp(policy, state, policy.miss_threshold)
     # Lines of another tool say so: the line that made the count full.
     counted = [line.stamp for line in state.trailing if not line.ours]
@@ -90,13 +120,15 @@ def recover(turn: Turn, before: AgentState) -> None:
         _welcome(turn, before)
     state = turn.state
     settled = state.recovered_at is not None and turn.now.mono >= state.recovered_at + quiet(turn.policy)
-    if state.trouble is not None and state.recovered_at is not None and (state.beats_since >= 2 or settled):
+    if state.trouble is None or state.recovered_at is None or state.flapping is not None:
+        return
+    if state.beats_since >= 2 or settled:
         turn.set(trouble=None, recovered_at=None)
 
 
 def quiet(policy: AgentConfig) -> float:
     """Seconds after one fresh beat that settle an incident without a second one."""
-    return policy.period or policy.timeout
+    return (policy.period or policy.timeout) if policy.settles else 0.0
 
 
 def _welcome(turn: Turn, before: AgentState) -> None:
@@ -105,27 +137,26 @@ def _welcome(turn: Turn, before: AgentState) -> None:
     in_trouble = state.trouble is not None and state.recovered_at is None
     if in_trouble or before.missed or state.hold is not None:
         _tell_recovery(turn, before)
-        turn.set(hold=None, next_attempt_at=None, overflow=False, hung=False)
+        turn.set(hold=None, next_attempt_at=None, overflow=False, hung=False, outcome=None)
         turn.set(recovered_at=now.mono, beats_since=0, well_since=state.beat_at or now.mono)
         if state.trouble is not None:
             turn.set(trouble=msgspec.structs.replace(state.trouble, recovered_at=now.wall, held=False))
     if turn.policy.sources:
         turn.set(beats_since=turn.state.beats_since + 1)
+    if turn.state.attempts and turn.state.well_since is None:
+        turn.set(well_since=state.beat_at or now.mono)
     well = turn.state.well_since
     if well is not None and (state.beat_at or now.mono) - well >= max(2 * (turn.policy.period or 0.0), STEADY):
         turn.set(attempts=0, well_since=None)
 
 
 def _tell_recovery(turn: Turn, before: AgentState) -> None:
-    state = turn.state
-    attempt = state.attempt
-    answered = (
-        attempt is not None and attempt.started is not None and state.beat is not None and state.beat.stamp > attempt.started
-    )
+    attempt = turn.state.attempt
+    answered = attempt is not None and attempt.started is not None and turn.has_beaten_since(attempt.started)
     how = "by itself"
     if attempt is not None and answered:
         how = "after its start" if attempt.first else f"after restart attempt {attempt.request.attempt}"
-    first = first_deadline(turn.policy, before)
+    first = first_deadline(turn.policy, before, turn.now)
     down = max(0.0, turn.now.mono - first) if first is not None else None
     turn.emit(
         "info",

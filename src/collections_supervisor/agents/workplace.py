@@ -9,6 +9,7 @@ import anyio
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from collections_supervisor.agents.orphan import Orphan
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import Clock
@@ -47,7 +48,7 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
             about["COLLECTIONS_SUPERVISOR_HEARTBEAT"] = str(logs[0])
         return child_environment(self.environment, {**policy.restart.env, **extra, **about}, drop=self.secrets)
 
-    async def end(self, agent: str, child: Child, *, grace: float, number: signal.Signals = signal.SIGTERM) -> None:
+    async def end(self, agent: str, child: Child | Orphan, *, grace: float, number: signal.Signals = signal.SIGTERM) -> None:
         """End a child and everything that it started; the grace is cut short by the operator's second signal."""
         with anyio.move_on_after(grace + END, shield=True):
             left = await end_trees([child.tree], grace=grace, signal=number, kill_now=self.shutdown.kill_now)

@@ -1,15 +1,18 @@
 """What works and is probably not meant: said by `check`, never refused."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from collections_supervisor.config.agents import Agent
 from collections_supervisor.config.durations import format_duration
+from collections_supervisor.config.keys import plain_url
 from collections_supervisor.config.problems import quoted
 from collections_supervisor.config.schema import Channel
 
 _SHORTEST_PAID_BACKOFF = 30.0
 _ONLY_PROCESS = ("cwd", "ok_exit_codes", "stop_signal", "stop_grace")
 _NAMED_AGENTS = 5
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def advice(agents: Iterable[Agent], channels: Sequence[Channel]) -> tuple[str, ...]:
@@ -62,6 +65,10 @@ def _restarts(agent: Agent) -> Iterator[str]:
 
 def _channels(channels: Sequence[Channel]) -> Iterator[str]:
     kinds = {channel.__struct_config__.tag for channel in channels}
+    for channel in channels:
+        url = getattr(channel, "url", "")
+        if url.startswith("http://") and (urlsplit(url).hostname or "") not in _LOOPBACK:
+            yield f"escalation.channels: {plain_url(url)} is not encrypted: notices, and a token, can be read on their way"
     if not channels:
         yield "escalation.channels is empty: no human is ever told"
     elif kinds == {"openclaw"}:

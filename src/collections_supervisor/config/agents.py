@@ -112,6 +112,7 @@ def resolve(own: Own, base: Sections) -> Agent:
         **{key: setting for key, setting in restart.items() if key in AGENT_KEYS},
     }
     _judge_restart(own, restart, base)
+    _judge_adaptive(own, heartbeats["adaptive"], found["period"], base)
     return Agent(_config(found), {key: _labelled(key, setting, own.settings) for key, setting in found.items()})
 
 
@@ -159,6 +160,16 @@ def _judge_restart(own: Own, restart: Settings, base: Sections) -> None:
             problems.add(where, "restart.command", f"must name a program, since the kind is {shown(kind)}")
     if not own.settings.keys().isdisjoint({"restart.backoff.initial", "restart.backoff.max"}):
         sections.judge_backoff(restart, own.where, problems)
+
+
+def _judge_adaptive(own: Own, adaptive: Setting, period: Setting, base: Sections) -> None:
+    """A rhythm is learned within bounds that are periods."""
+    problems = base.inspector.problems
+    if not adaptive.value or period.value is not None or problems.reported("period", (own.where,)):
+        return
+    key = "adaptive" if "adaptive" in own.settings else "heartbeats.adaptive"
+    where = msgspec.structs.replace(adaptive.where or own.where, agent=own.where.agent)
+    problems.add(where, key, "true needs a period, which this agent has none of; set its period, or adaptive = false for it")
 
 
 def refuse_shared_logs(agents: Sequence[Agent], file: Where, inspector: Inspector) -> None:

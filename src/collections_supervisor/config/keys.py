@@ -13,6 +13,7 @@ import msgspec
 from collections_supervisor.config import schema
 from collections_supervisor.config.checks import YEAR, Check, Places, boolean, choice, duration, exit_codes, integer, number
 from collections_supervisor.config.durations import format_duration
+from collections_supervisor.config.hours import active_hours, format_hours
 from collections_supervisor.config.texts import (
     agent_name,
     argv,
@@ -51,8 +52,8 @@ class Key(msgspec.Struct, frozen=True):
     plain: Callable[[Any], Any] = plain
 
 
-def _plain_url(value: str) -> str:
-    # The rest of an address often is the secret that lets one in.
+def plain_url(value: str) -> str:
+    """The server of an address; the rest of it often is the secret that lets one in."""
     parts = urlsplit(value)
     return f"{parts.scheme}://{parts.hostname}/…" if value else ""
 
@@ -126,7 +127,7 @@ _HEARTBEATS = {
     "startup_grace": _seconds(),
     "future_tolerance": _seconds(zero=True, most=_DAY),
     "adaptive": Key(boolean),
-    "active_hours": Key(text(empty=True)),
+    "active_hours": Key(active_hours, format_hours),
 }
 SECTIONS: Mapping[str, Mapping[str, Key]] = {
     "supervisor": {
@@ -168,7 +169,7 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "title": Key(text()),
     },
     "metrics": {"path": Key(path(optional=True)), "window": _seconds()},
-    "deadman": {"url": Key(url, _plain_url), "command": Key(argv(empty=True))},
+    "deadman": {"url": Key(url, plain_url), "command": Key(argv(empty=True))},
 }
 KEYS: Mapping[str, Key] = {f"{section}.{name}": key for section, keys in SECTIONS.items() for name, key in keys.items()}
 
@@ -186,13 +187,13 @@ CHANNEL_KEYS: Mapping[str, Mapping[str, Key]] = {
     "openclaw": {
         **_CHANNEL,
         "via": _choice(_field(schema.OpenClawChannel, "via")),
-        "url": Key(url, _plain_url),
+        "url": Key(url, plain_url),
         "token_env": Key(secret_name),
         "agent": Key(text()),
         "openclaw": Key(program),
     },
     "command": {**_CHANNEL, "command": Key(argv())},
-    "webhook": {**_CHANNEL, "url": Key(url, _plain_url), "token_env": Key(secret_name)},
+    "webhook": {**_CHANNEL, "url": Key(url, plain_url), "token_env": Key(secret_name)},
 }
 
 _SOURCE = {"kind": Key(choice("log", "touch", "none"))}

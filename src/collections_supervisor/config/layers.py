@@ -8,7 +8,7 @@ import msgspec
 
 from collections_supervisor.config.checks import Check, Places, Refused, choice
 from collections_supervisor.config.keys import KEYS, Key
-from collections_supervisor.config.problems import Problems, Where, closest, shown, shown_key
+from collections_supervisor.config.problems import Problems, Where, closest, kind_of, shown, shown_key, without_texts
 
 PREFIX = "COLLECTIONS_SUPERVISOR__"
 DEFAULT = "default"
@@ -119,6 +119,8 @@ class Inspector(msgspec.Struct, frozen=True):
 
     places: Places
     problems: Problems
+    discreet: bool = False
+    """The values may be secrets, in whatever place they were written by mistake: no text of them is repeated."""
 
     def settings(
         self, entries: Mapping[str, Entry], keys: Mapping[str, Key], not_yet: Mapping[str, tuple[object, ...]]
@@ -141,7 +143,8 @@ class Inspector(msgspec.Struct, frozen=True):
         try:
             return check(value, self.places)
         except Refused as refused:
-            self.problems.add(where, key, refused.message, refused.suggestion)
+            message = without_texts(refused.message, value) if self.discreet else refused.message
+            self.problems.add(where, key, message, refused.suggestion)
             return msgspec.UNSET
 
     def variant(
@@ -153,7 +156,7 @@ class Inspector(msgspec.Struct, frozen=True):
     ) -> Settings | None:
         """The settings of a table whose `kind` says which keys it can have; None if there is no such kind."""
         if not isinstance(table, dict):
-            self.problems.add(where, "", f"must be a table with a kind, not {shown(table)}")
+            self.problems.add(where, "", f"must be a table with a kind, not {kind_of(table) if self.discreet else shown(table)}")
             return None
         if "kind" not in table:
             self.problems.add(where, "kind", f"is missing; it is one of {', '.join(shown(kind) for kind in variants)}")

@@ -7,15 +7,8 @@ from collections.abc import Mapping
 
 NOT_YET: Mapping[str, tuple[object, ...]] = {
     "logging.format": ("auto", "json", "console"),
-    "heartbeats.adaptive": (False,),
-    "heartbeats.active_hours": ("",),
-    "restart.trial_every": (None,),
     "restart.output": ("log",),
     "restart.max_rss": ("",),
-    "escalation.group_wait": (0,),
-    "channel.kind": ("openclaw", "command"),
-    "channel.via": ("cli",),
-    "channel.after": (0,),
     "books.enabled": (False,),
     "books.degraded_mode": (False,),
     "books.verify_checksums": (False,),
@@ -27,7 +20,4 @@ NOT_YET: Mapping[str, tuple[object, ...]] = {
 
 AGENT_NOT_YET: Mapping[str, tuple[object, ...]] = {
     key.removeprefix("heartbeats."): values for key, values in NOT_YET.items() if key.startswith(("heartbeats.", "restart."))
-}
-CHANNEL_NOT_YET: Mapping[str, tuple[object, ...]] = {
-    key.removeprefix("channel."): values for key, values in NOT_YET.items() if key.startswith("channel.")
 }

@@ -106,6 +106,33 @@ def shown_key(key: str) -> str:
     return key if _BARE_KEY.fullmatch(key) and len(key) <= _LONGEST_TEXT else shortened(key)
 
 
+def kind_of(value: object) -> str:
+    """What a value is, for one that may be a secret, or hold one."""
+    match value:
+        case str():
+            return "a text (not repeated here)"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return shown(value)
+
+
+def without_texts(message: str, value: object) -> str:
+    """The message with `kind_of` in place of each text of this value, the members of a list included."""
+    match value:
+        case str():
+            return message.replace(shown(value), kind_of(value))
+        case list() | tuple():
+            # The longest first: one may be part of another.
+            for text in sorted((each for each in value if isinstance(each, str)), key=len, reverse=True):
+                message = without_texts(message, text)
+            return message
+        case _:
+            return message
+
+
 def shown(value: object) -> str:
     """A value as it would stand in the file, or its type where it is too big to be shown."""
     match value:

@@ -66,6 +66,16 @@ class TouchSource(msgspec.Struct, frozen=True, kw_only=True, tag="touch", tag_fi
 Source = LogSource | TouchSource
 
 
+class ActiveHours(msgspec.Struct, frozen=True, kw_only=True):
+    """The hours of a day in which an agent is expected to beat, on the clocks of `zone`; past midnight where `end` <= `start`."""
+
+    start: int
+    """Minutes after midnight."""
+    end: int
+    zone: str
+    """An IANA name such as `America/Bogota`."""
+
+
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One watched agent with every default filled in. Durations in seconds."""
 
@@ -78,12 +88,14 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     startup_grace: float = 3600.0
     future_tolerance: float = 5.0
     adaptive: bool = False
-    active_hours: str = ""
+    active_hours: ActiveHours | None = None
     sources: tuple[Source, ...] = ()
     """Where its signs of life are; empty only for an owned process that is judged by being alive."""
     restart: RestartPolicy = RestartPolicy()
     cycle: float = 60.0
     """Seconds within which it is looked at again, whatever else happens; not a key of its own, see `Config.cycle`."""
+    settles: bool = True
+    """Whether an incident stays open for a while after recovery; not a key of its own: a single sweep has nothing to wait for."""
 
 
 class OpenClawChannel(msgspec.Struct, frozen=True, kw_only=True, tag="openclaw", tag_field="kind"):

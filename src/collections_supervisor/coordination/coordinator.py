@@ -1,31 +1,36 @@
 """The one owner of the fleet's state: it hears every agent, keeps the incidents, and publishes what is known."""
 
 import contextlib
-from typing import Protocol, assert_never
+import math
+from typing import assert_never
 
 import anyio
 import msgspec
-from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor.coordination import incidents as rules
-from collections_supervisor.coordination.incidents import Incident, Subject
+from collections_supervisor.coordination import deliveries
+from collections_supervisor.coordination.evidence import evidence, with_evidence
+from collections_supervisor.coordination.grouping import announce
+from collections_supervisor.coordination.judgement import judge, next_timer
+from collections_supervisor.coordination.ports import Ports, Sinks, Store
 from collections_supervisor.coordination.report import blind, build
+from collections_supervisor.coordination.state import Fleet, FleetState, note_crash, standing
 from collections_supervisor.messages import (
+    Acknowledge,
     ActorCrashed,
     AgentChanged,
-    AgentReport,
-    Notice,
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
     Now,
     Report,
-    Trouble,
+    Value,
 )
-from collections_supervisor.system.clock import Clock, stamp
-from collections_supervisor.system.supervision import STEADY
+from collections_supervisor.system.clock import LEAST_JUMP, jump, span, stamp
+from collections_supervisor.system.emit import write
 
-Message = AgentChanged | ActorCrashed | NoticeAttempted | NoticeDelivered | NoticeExpired
+__all__ = ["CRASHES", "GATHER", "INBOX", "Coordinator", "Fleet", "FleetState", "Ports", "Sinks", "Store"]
+
+Message = AgentChanged | ActorCrashed | Acknowledge | NoticeAttempted | NoticeDelivered | NoticeExpired
 
 INBOX = 4096
 """Messages under way at one time; more agents than this take turns."""
@@ -36,45 +41,37 @@ GATHER = 0.05
 CRASHES = 3
 """Crashes in a row of one of our own tasks that a human must hear of."""
 
+SAVE_EVERY = 1.0
+SAVE_AGAIN = 10.0
+"""Seconds between two saves of what need not be on disk before anything else happens, and after one that failed."""
 
-class Sinks(Protocol):
-    """Who is shown what: each keeps the newest value only and never makes the coordinator wait."""
+FIRST_LOOK = 10.0
+"""Seconds that agents have for the first look at them before what an earlier life of ours left owed is sent: some may be back."""
 
-    def show(self, report: Report) -> None:
-        """Render this report."""
-        ...
-
-    def notify(self, notices: tuple[Notice, ...]) -> None:
-        """See to it that a human gets these; the whole of what is still owed."""
-        ...
-
-
-class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """What the coordinator is told at its start."""
-
-    names: tuple[str, ...]
-    repeat_after: float
-    cycle: float
-    run_id: str
-    version: str
+EVIDENCE_AT_ONCE = 20
+"""Incidents of one instant whose evidence is kept; more say the same."""
 
 
 class Coordinator:
     """Hears the agents, opens and resolves incidents, publishes the report."""
 
-    def __init__(self, fleet: Fleet, clock: Clock, log: FilteringBoundLogger, sinks: Sinks) -> None:
+    def __init__(self, fleet: Fleet, ports: Ports, sinks: Sinks, start: FleetState | None = None) -> None:
+        """`start` is what an earlier life of ours left, its instants in the clocks of now."""
         self._fleet = fleet
-        self._clock = clock
-        self._log = log
+        self._clock = ports.clock
+        self._log = ports.log
+        self._store = ports.store
         self._sinks = sinks
+        self._state = start or FleetState()
         self._send, self._inbox = anyio.create_memory_object_stream[Message](INBOX)
-        self._agents: dict[str, AgentReport] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._crashes: dict[str, tuple[Trouble, float]] = {}
-        self._open: dict[str, Incident] = {}
-        self._closing: dict[str, Incident] = {}
+        self._facts: dict[str, AgentChanged] = {}
         self._unwatched: dict[str, str] = {}
         self._ready = False
+        self._look_until = math.inf
+        self._judged: Now | None = None
+        self._saved: object = None
+        self._saved_at = -math.inf
+        self._save_due = math.inf
 
     async def tell(self, message: Message, within: float = 5.0) -> bool:
         """Hand over a message; False if the inbox stayed full, and the sender must say it again later."""
@@ -83,35 +80,41 @@ class Coordinator:
             return True
         return False
 
+    async def acknowledge(self, word: Acknowledge) -> bool:
+        """Take a person's word that an incident is known; False if nothing of that name is open, or it was not heard."""
+        return deliveries.is_known(self._state, word.subject) and await self.tell(word)
+
     async def run(self) -> None:
         """Work until cancelled."""
+        self._begin(self._clock.now())
         while True:
             now = self._clock.now()
             with anyio.move_on_after(max(0.0, self._next_timer(now) - now.mono)):
                 self._apply(await self._inbox.receive())
                 await anyio.sleep(GATHER)
-            self.settle()
+            await self._settle(stopped=False)
 
-    def settle(self, *, stopped: bool = False) -> Report:
-        """Take in all that waits, judge once, publish once."""
+    async def settle(self, *, stopped: bool = False) -> Report:
+        """Take in all that waits, judge once, keep it, publish it: whoever was to be looked at has been."""
+        self._look_until = -math.inf
+        return await self._settle(stopped=stopped)
+
+    async def _settle(self, *, stopped: bool) -> Report:
         while True:
             try:
                 self._apply(self._inbox.receive_nowait())
             except anyio.WouldBlock:
                 break
         now = self._clock.now()
-        self._keep_incidents(now)
+        self._note_jump(now)
+        await self._judge(now)
         report = self._report(now, stopped=stopped)
-        if not self._ready and len(self._agents) == len(self._fleet.names):
-            self._ready = True
-            self._log.info(
-                "supervisor.ready",
-                message=f"every agent was looked at once; verdict: {report.verdict}",
-                agents=len(self._agents),
-                verdict=report.verdict,
-            )
+        self._tell_ready(report)
+        # On disk before anything is sent: a notice whose incident was forgotten would be sent again under another name.
+        await self._save(report, stopped=stopped)
         self._sinks.show(report)
-        self._sinks.notify(tuple(notice for incident in self._all() for notice in incident.outstanding))
+        if self._has_looked(now):
+            self._sinks.notify(standing(self._state, now.wall))
         return report
 
     def close(self) -> None:
@@ -120,137 +123,133 @@ class Coordinator:
         self._inbox.close()
 
     def _next_timer(self, now: Now) -> float:
-        instants = [now.mono + self._fleet.cycle]
-        instants += [
-            rules.reminder_due_at(incident, self._fleet.repeat_after)
-            for incident in self._open.values()
-            if incident.recovered_at is None
-        ]
-        instants += [at + STEADY for _, at in self._crashes.values()]
-        return min(instants)
+        judged = self._judged or now
+        instants = [next_timer(self._fleet, self._state, judged), self._save_due, self._look_until]
+        return min(instant for instant in instants if instant > judged.mono)
+
+    def _begin(self, now: Now) -> None:
+        if self._look_until == math.inf:
+            self._look_until = now.mono + (FIRST_LOOK if self._state.open else 0.0)
+
+    # --- What is heard ---
 
     def _apply(self, message: Message) -> None:
+        self._save_due = min(self._save_due, self._saved_at + SAVE_EVERY)
         match message:
-            case AgentChanged(report=report, trouble=trouble):
-                self._agents[report.name] = report
+            case AgentChanged(report=report):
+                self._facts[report.name] = message
                 self._unwatched.pop(report.name, None)
-                self._keep_trouble(report.name, trouble)
             case ActorCrashed():
                 self._note_crash(message)
+            case Acknowledge():
+                self._acknowledge(message)
             case NoticeDelivered():
-                self._settle_notice(message, delivered=True, error="")
+                self._state = deliveries.delivered(self._state, message)
             case NoticeExpired():
-                self._settle_notice(message, delivered=False, error=message.error)
+                self._state = deliveries.expired(self._state, message, self._clock.now().wall)
             case NoticeAttempted():
-                self._note_attempt(message)
+                self._state = deliveries.attempted(self._state, message)
             case _ as never:
                 assert_never(never)
-
-    def _keep_trouble(self, name: str, trouble: Trouble | None) -> None:
-        if trouble is None:
-            self._troubles.pop(name, None)
-        else:
-            self._troubles[name] = trouble
 
     def _note_crash(self, crash: ActorCrashed) -> None:
         now = self._clock.now()
         if crash.agent is not None:
             self._unwatched[crash.agent] = f"the task that watches it crashed: {crash.error}"
         if crash.crashes >= CRASHES:
-            known = self._crashes.get(crash.actor)
-            since = known[0].since if known is not None else now.wall
-            reason = f"the supervisor's own task {crash.actor} crashes again and again: {crash.error}"
-            self._crashes[crash.actor] = (Trouble(since=since, reason=reason, missed=0), now.mono)
+            self._state = note_crash(self._state, crash.actor, crash.error, now.mono, now.wall)
 
-    # --- Incidents ---
-
-    def _all(self) -> list[Incident]:
-        return [*self._open.values(), *self._closing.values()]
-
-    def _subjects(self, now: Now) -> dict[str, Subject]:
-        self._crashes = {name: kept for name, kept in self._crashes.items() if now.mono < kept[1] + STEADY}
-        found = {
-            f"agent/{name}": Subject(kind="agent", name=name, report=report, trouble=self._troubles.get(name))
-            for name, report in self._agents.items()
-        }
-        for name, (trouble, _) in self._crashes.items():
-            found[f"supervisor/{name}"] = Subject(kind="supervisor", name=name, trouble=trouble)
-        return found
-
-    def _keep_incidents(self, now: Now) -> None:
-        subjects = self._subjects(now)
-        for key, subject in subjects.items():
-            if subject.trouble is not None:
-                self._open[key] = self._keep_one(self._open.get(key), subject, subject.trouble, now)
-        for key in [key for key in self._open if key not in subjects or subjects[key].trouble is None]:
-            self._resolve(key, subjects.get(key), now)
-        self._closing = {key: incident for key, incident in self._closing.items() if incident.outstanding}
-
-    def _keep_one(self, incident: Incident | None, subject: Subject, trouble: Trouble, now: Now) -> Incident:
-        if incident is None:
-            opened = rules.open_incident(subject, trouble, now.wall, now.mono)
-            self._tell_escalation(opened, subject)
-            return opened
-        updated = rules.update(incident, subject, trouble, now.wall)
-        return rules.remind(updated, subject, self._fleet.repeat_after, now.wall, now.mono)
-
-    def _resolve(self, key: str, subject: Subject | None, now: Now) -> None:
-        incident = self._open.pop(key)
-        gone = subject or Subject(kind=incident.kind, name=incident.subject)
-        resolved = rules.resolve(incident, gone, now.wall)
-        self._closing[resolved.id] = resolved
-        self._log.info(
-            "incident.resolved",
-            message=f"the incident of {incident.subject} is over",
-            agent=incident.agent,
-            incident=incident.id,
-            open_s=round((now.wall - incident.opened_at).total_seconds(), 3),
-        )
-
-    def _tell_escalation(self, incident: Incident, subject: Subject) -> None:
-        self._log.critical(
-            "agent.escalated" if incident.agent is not None else "supervisor.escalated",
-            message=f"{incident.subject} needs a human: {incident.reason}",
-            agent=incident.agent,
-            incident=incident.id,
-            reason=incident.reason,
-            missed=incident.missed,
-            since=stamp(incident.opened_at),
-            restarts=subject.report.restarts if subject.report is not None else None,
-        )
-
-    # --- Notices ---
-
-    def _owner(self, dedup_key: str) -> tuple[dict[str, Incident], str] | None:
-        for kept in (self._open, self._closing):
-            for key, incident in kept.items():
-                if incident.dedup_key == dedup_key:
-                    return kept, key
-        return None
-
-    def _settle_notice(self, message: NoticeDelivered | NoticeExpired, *, delivered: bool, error: str) -> None:
-        owner = self._owner(message.dedup_key)
-        if owner is not None:
-            kept, key = owner
-            kept[key] = rules.settle(kept[key], message.sequence, delivered=delivered, attempts=message.attempts, error=error)
-
-    def _note_attempt(self, message: NoticeAttempted) -> None:
-        owner = self._owner(message.dedup_key)
-        if owner is not None:
-            kept, key = owner
-            kept[key] = msgspec.structs.replace(
-                kept[key], attempts=message.attempts, error=message.error, next_at=message.next_at
+    def _acknowledge(self, word: Acknowledge) -> None:
+        known = [self._state.open[key] for key in deliveries.named(self._state, word.subject)]
+        self._state = deliveries.acknowledge(self._state, word)
+        for incident in known:
+            fields: dict[str, Value] = {"incident": incident.id, "until": stamp(word.until), "reason": word.reason or None}
+            self._log.info(
+                "agent.acknowledged",
+                message=f"a person knows of the incident of {incident.subject}: no reminders until {stamp(word.until)}",
+                agent=incident.agent,
+                **fields,
             )
 
-    # --- The report ---
+    def _note_jump(self, now: Now) -> None:
+        if self._judged is None:
+            return
+        moved = jump(self._judged, now)
+        if moved.slept > LEAST_JUMP or abs(moved.stepped) > LEAST_JUMP:
+            self._log.warning(
+                "supervisor.clock_jumped",
+                message=f"the machine slept for {span(max(0.0, moved.slept))}, its wall clock was set by {moved.stepped:+.1f} s",
+                slept_s=round(moved.slept, 3),
+                stepped_s=round(moved.stepped, 3),
+            )
+
+    # --- What follows from it ---
+
+    async def _judge(self, now: Now) -> None:
+        judgement = judge(self._fleet, self._state, self._facts, now)
+        self._state = judgement.state
+        self._judged = now
+        for said in judgement.said:
+            write(self._log, said)
+        # Whoever waits for a slot waits for this too; a disk that hangs must not keep them.
+        self._sinks.restrain(judgement.restraint.held, judgement.restraint.one_at_a_time)
+        for key in judgement.opened[:EVIDENCE_AT_ONCE]:
+            await self._keep_evidence(key, now)
+        # What an earlier life had not told yet may be over, and is not to be told without knowing how the agent is.
+        if self._has_looked(now):
+            self._state = announce(self._fleet, self._state, self._facts, now)
+
+    def _has_looked(self, now: Now) -> bool:
+        """Whether every agent was looked at in this life, or had the time for it."""
+        return now.mono >= self._look_until or all(name in self._facts for name in self._fleet.names)
+
+    async def _keep_evidence(self, key: str, now: Now) -> None:
+        incident = self._state.open[key]
+        if incident.kind == "supervisor":
+            return
+        path = await self._store.keep_evidence(incident.id, evidence(incident, self._facts, now))
+        if path is not None:
+            kept = {**self._state.open, key: with_evidence(incident, path)}
+            self._state = msgspec.structs.replace(self._state, open=kept)
+
+    async def _save(self, report: Report, *, stopped: bool) -> None:
+        promised = _promised(self._state)
+        now = self._clock.now().mono
+        due = now >= min(self._save_due, self._saved_at + self._fleet.cycle)
+        if stopped or due or promised != self._saved:
+            saved = await self._store.save(report, self._state)
+            self._saved_at = self._clock.now().mono
+            self._saved = promised if saved else None
+            self._save_due = math.inf if saved else self._saved_at + SAVE_AGAIN
+
+    def _tell_ready(self, report: Report) -> None:
+        if not self._ready and all(name in self._facts for name in self._fleet.names):
+            self._ready = True
+            self._log.info(
+                "supervisor.ready",
+                message=f"every agent was looked at once; verdict: {report.verdict}",
+                agents=len(self._facts),
+                verdict=report.verdict,
+            )
 
     def _report(self, now: Now, *, stopped: bool) -> Report:
-        ordered = [blind(self._agents.get(name), name, self._unwatched.get(name)) for name in self._fleet.names]
+        known = {name: changed.report for name, changed in self._facts.items()}
+        ordered = [blind(known.get(name), name, self._unwatched.get(name)) for name in self._fleet.names]
         return build(
             ordered,
-            self._open.values(),
+            self._state,
             at=now.wall,
             run_id=self._fleet.run_id,
             version=self._fleet.version,
             stopped=stopped,
         )
+
+
+def _promised(state: FleetState) -> object:
+    """What has to be on disk before anybody is told: which incidents there are, and what is owed and known of them."""
+    kept = [*state.open.values(), *state.closing.values()]
+    return (
+        {(incident.id, incident.acknowledged_until, incident.agents, incident.resolved_at) for incident in kept},
+        {(notice.dedup_key, notice.sequence) for incident in kept for notice in incident.outstanding},
+        {(incident.id, incident.told_with) for incident in kept},
+    )

@@ -5,7 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from collections_supervisor.coordination.incidents import Incident
+from collections_supervisor.coordination.incident import Incident
+from collections_supervisor.coordination.incidents import is_acknowledged
+from collections_supervisor.coordination.state import FleetState
 from collections_supervisor.messages import AgentReport, IncidentReport, Report, Verdict
 
 SCHEMA = 1
@@ -42,7 +44,7 @@ def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
     )
 
 
-def incident_report(incident: Incident) -> IncidentReport:
+def incident_report(incident: Incident, at: datetime) -> IncidentReport:
     """An incident as people and machines see it."""
     return IncidentReport(
         id=incident.id,
@@ -51,18 +53,21 @@ def incident_report(incident: Incident) -> IncidentReport:
         reason=incident.reason,
         opened_at=incident.opened_at,
         missed=incident.missed,
-        acknowledged_until=None,
+        acknowledged_until=incident.acknowledged_until if is_acknowledged(incident, at) else None,
         delivered=incident.delivered,
         attempts=incident.attempts,
         next_at=incident.next_at,
         error=incident.error,
         recovered_at=incident.recovered_at,
+        subject=incident.subject,
+        agents=incident.agents,
+        evidence=incident.evidence,
     )
 
 
 def build(
     agents: Iterable[AgentReport],
-    incidents: Iterable[Incident],
+    state: FleetState,
     *,
     at: datetime,
     run_id: str,
@@ -70,8 +75,9 @@ def build(
     stopped: bool = False,
 ) -> Report:
     """The report of the fleet at one instant."""
-    opened = sorted(incidents, key=lambda incident: incident.id)
-    of_agent = {incident.agent: incident.id for incident in opened if incident.agent is not None}
+    opened = sorted(state.open.values(), key=lambda incident: incident.id)
+    of_agent = {name: incident.id for incident in opened for name in incident.agents}
+    of_agent |= {incident.agent: incident.id for incident in opened if incident.kind == "agent" and incident.agent is not None}
     named = tuple(
         agent if agent.incident == (incident := of_agent.get(agent.name)) else msgspec.structs.replace(agent, incident=incident)
         for agent in agents
@@ -83,6 +89,8 @@ def build(
         version=version,
         verdict=verdict(named, opened),
         agents=named,
-        incidents=tuple(incident_report(incident) for incident in opened),
+        incidents=tuple(incident_report(incident, at) for incident in opened),
         stopped_at=at if stopped else None,
+        undelivered=state.undelivered,
+        proven=state.proven,
     )

@@ -1,11 +1,12 @@
 """What became of the notices: said in the log and to whoever wants them delivered."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 
 import anyio
 from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor.escalation.outbox import Entry, Key
+from collections_supervisor.escalation.entries import Entry, Key
 from collections_supervisor.messages import NoticeAttempted, NoticeDelivered, NoticeExpired
 from collections_supervisor.system.clock import Clock, stamp
 
@@ -56,6 +57,15 @@ class Outcomes:
         if not await self._heard(message):
             self._answered.pop(entry.key, None)
 
+    async def tell_delivered(self, entry: Entry, channel: str, at: datetime) -> None:
+        """Tell the owner that a channel took it: the first time for the notice's sake, later as a proof of that channel."""
+        if channel == entry.taken_by:
+            await self.tell_settled(entry)
+        else:
+            dedup_key, sequence = entry.key
+            attempts = entry.legs[channel].attempts
+            await self._heard(NoticeDelivered(dedup_key=dedup_key, sequence=sequence, channel=channel, attempts=attempts, at=at))
+
     async def tell_attempted(self, entry: Entry) -> None:
         """Tell the owner why it is not delivered yet; where one channel took it, the others are no concern of his."""
         if not entry.taken_by:
@@ -86,10 +96,13 @@ class Outcomes:
             **_fields(entry),
         )
 
-    def log_failed(self, entry: Entry, channel: str, attempt: int, reason: str) -> None:
-        """One try on one channel failed."""
+    def log_failed(self, entry: Entry, channel: str, attempt: int, reason: str, *, here: bool = True) -> None:
+        """One try on one channel failed; `here`: the next one, if there is any, is made by this run of the program."""
         next_at = entry.legs[channel].next_at
-        then = f"next try at {stamp(next_at)}" if next_at is not None else "no further try on it"
+        if next_at is None:
+            then = "no further try on it"
+        else:
+            then = f"next try at {stamp(next_at)}" if here else "tried again by the next run"
         self._log.warning(
             "escalation.failed",
             message=f"{channel} did not take the notice of {_subject(entry)}: {reason}; {then}",

@@ -93,9 +93,11 @@ def _template() -> "Template":
         counts=words.counts,
         headline=words.headline,
         mark=words.mark,
+        subject=words.subject,
         told=words.told,
         tone=words.tone,
         verdict_tone=words.verdict_tone,
+        stale_words=words.STALE,
         unknown=None,
     )
     css, js = _asset("dashboard.css"), _asset("dashboard.js")

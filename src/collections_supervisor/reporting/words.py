@@ -1,13 +1,13 @@
 """What the page says in words. Pure: every age is reckoned from the instant of the report, never from a clock."""
 
 import math
-import re
 from collections import Counter
 from datetime import datetime
 from typing import Literal
 
 from collections_supervisor.messages import AgentReport, IncidentReport, Report, Status
 from collections_supervisor.system.clock import span
+from collections_supervisor.system.visible import dated, one_line
 
 Tone = Literal["alarm", "bad", "warn", "idle", "good", "stopped"]
 
@@ -25,19 +25,14 @@ _TONES: dict[Status, Tone] = {
 }
 _MARKS: dict[Tone, str] = {"alarm": "✖", "bad": "▲", "warn": "▲", "idle": "?", "good": "✔", "stopped": "■"}
 
+STALE = "Nothing newer is known: by now it may be different."
+
 _LONGEST_TEXT = 300
-# Control characters and line separators would tear a line apart; characters that turn the direction of writing could make
-# the text around them say something else; a lone surrogate cannot be encoded.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_STAMP = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{6}Z")
-_TREACHEROUS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str, limit: int = _LONGEST_TEXT) -> str:
     """Text from outside as one line of at most `limit` characters that cannot disturb its surroundings; stamps made readable."""
-    line = _UNPRINTABLE.sub(" ", text[: 4 * limit]).strip()
-    line = _TREACHEROUS.sub("\N{REPLACEMENT CHARACTER}", line)
-    line = _STAMP.sub(r"\1 \2 UTC", line)
+    line = dated(one_line(text[: 4 * limit]))
     return line if len(line) <= limit and len(text) <= 4 * limit else f"{line[: limit - 1]}…"
 
 
@@ -128,24 +123,36 @@ def _listed(report: Report, wanted: tuple[Status, ...]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts(report) if status in wanted)
 
 
+def subject(incident: IncidentReport) -> str:
+    """What an incident is about."""
+    if incident.agent is not None:
+        return incident.agent
+    return f"{incident.kind} {incident.subject}".strip()
+
+
 def told(incident: IncidentReport, recipient: str, report: Report) -> str:
     """Whether a human knows of an incident, and if not, why and what happens next."""
     tries = f"{incident.attempts} {'try' if incident.attempts == 1 else 'tries'}"
     if incident.delivered:
         return f"{recipient} was told" + (f", after {tries}" if incident.attempts > 1 else "")
-    then = _next_try(incident, report)
+    error = clean(incident.error).rstrip(".")
     if not incident.attempts:
-        return f"{recipient} is not told yet ({then})"
-    return f"could not tell {recipient}: {clean(incident.error).rstrip('.') or 'no reason known'} ({tries}, {then})"
+        if error:
+            return f"could not tell {recipient}: {error}"
+        return f"{recipient} is not told yet ({'left to the next run' if report.stopped_at is not None else 'about to be sent'})"
+    return f"could not tell {recipient}: {error or 'no reason known'} ({tries}, {_next_try(incident, report)})"
 
 
 def _next_try(incident: IncidentReport, report: Report) -> str:
     now = report.generated_at
+    if incident.next_at is None:
+        return "no further try is planned"
     if report.stopped_at is not None:
-        return "stopped before the next"
-    if incident.next_at is not None:
-        return f"next at {clock(incident.next_at, now)} UTC, {ago(incident.next_at, now)}"
-    return "no further try is planned" if incident.attempts else "about to be sent"
+        return "tried again by the next run"
+    if incident.next_at <= now:
+        # A single sweep leaves it to the next one; a daemon is about to do it.
+        return "tried again now or by the next run"
+    return f"next at {clock(incident.next_at, now)} UTC, {ago(incident.next_at, now)}"
 
 
 def refresh_after(interval: float) -> int:

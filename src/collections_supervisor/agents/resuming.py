@@ -1,0 +1,105 @@
+"""Going on where an earlier life of ours ended: what it had begun, what it paid for, what still runs. Pure."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from collections_supervisor.agents import outcomes
+from collections_supervisor.agents.attempts import fingerprint
+from collections_supervisor.agents.silence import grace, is_owned
+from collections_supervisor.agents.state import ActionRecord, AgentState, Attempt, Resumed
+from collections_supervisor.agents.turn import Turn
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import ActionOutcome, Now
+
+PREPARATION = 30.0
+"""Seconds that the abort and the new session before a turn may take together."""
+
+
+def resumed(turn: Turn, event: Resumed) -> None:
+    """Take over what was kept, and what was written down after that."""
+    if event.record is not None:
+        _take_record(turn, event.record, running=event.running)
+    attempt = turn.state.attempt
+    if attempt is not None and attempt.phase == "waiting":
+        turn.set(attempt=None)
+    elif attempt is not None and attempt.phase == "running" and event.running:
+        turn.emit(
+            "warning",
+            "agent.restart.adopted",
+            f"a restart of {turn.policy.name} that an earlier life of this program began still runs and is watched again",
+            attempt=attempt.request.attempt,
+            action_id=attempt.request.action_id,
+        )
+    elif attempt is not None and attempt.phase == "running":
+        outcomes.ended(turn, _outcome(attempt, event.record))
+    _reconsider_hold(turn)
+    if is_owned(turn.policy):
+        # It is started together with us, whatever an earlier life, or a single sweep, had in mind.
+        turn.set(attempt=None, child=None, next_attempt_at=None, hold=None, ended=False)
+    if event.excused:
+        turn.set(grace_until=turn.now.mono + grace(turn.policy))
+
+
+def _outcome(attempt: Attempt, record: ActionRecord | None) -> ActionOutcome:
+    """What is known of the end of an action that does not run any more."""
+    if record is None or not record.ended or record.request != attempt.request:
+        return ActionOutcome(result="interrupted", cause="this program ended while it ran")
+    return record.outcome or ActionOutcome(result="interrupted", cause="this program ended before it was judged")
+
+
+def _reconsider_hold(turn: Turn) -> None:
+    """Hold it no longer if somebody has changed how it is restarted since."""
+    hold = turn.state.hold
+    if hold is None or hold.kind in ("budget", "shared") or hold.settings in ("", fingerprint(turn.policy.restart)):
+        return
+    turn.set(hold=None, attempts=0, next_attempt_at=None)
+
+
+def _take_record(turn: Turn, record: ActionRecord, *, running: bool) -> None:
+    """What the action cost is known even if the state that goes with it was lost."""
+    state = turn.state
+    if record.restarts > state.restarts:
+        turn.set(
+            # After so long it is no row of attempts any more.
+            attempts=record.attempts if turn.now.wall - record.started < timedelta(days=1) else 0,
+            restarts=record.restarts,
+            starts=tuple(min(turn.mono(start), turn.now.mono) for start in record.starts),
+            begun=True,
+            next_attempt_at=None,
+        )
+        newer = not record.ended or turn.now.wall < _proof_may_come_until(turn.policy, record)
+    else:
+        newer = running
+    if newer:
+        attempt = Attempt(request=record.request, phase="running", first=record.first, started=record.started)
+        # Nobody is restarted who missed nothing, whatever an older snapshot says; the next look counts anew.
+        turn.set(attempt=attempt, missed=max(state.missed, 0 if is_owned(turn.policy) else 1))
+
+
+def _proof_may_come_until(policy: AgentConfig, record: ActionRecord) -> datetime:
+    """Until when a heartbeat may tell what became of an action that is over, and whose end nobody had taken in."""
+    return record.started + timedelta(seconds=PREPARATION + policy.restart.timeout + policy.restart.verify_within)
+
+
+def record_of(policy: AgentConfig, state: AgentState, argv: tuple[str, ...], boot_id: str, now: Now) -> ActionRecord | None:
+    """The record of the action that the state says has just begun; None if it has not."""
+    attempt = state.attempt
+    if attempt is None or attempt.started is None:
+        return None
+    return ActionRecord(
+        request=attempt.request,
+        argv=argv,
+        boot_id=boot_id,
+        started=attempt.started,
+        deadline=now.mono + PREPARATION + policy.restart.timeout,
+        first=attempt.first,
+        attempts=state.attempts,
+        restarts=state.restarts,
+        starts=tuple(now.wall + timedelta(seconds=start - now.mono) for start in state.starts),
+    )
+
+
+def ended(record: ActionRecord, outcome: ActionOutcome | None = None) -> ActionRecord:
+    """The record of an action that nobody need look for any more."""
+    return msgspec.structs.replace(record, ended=True, outcome=outcome)

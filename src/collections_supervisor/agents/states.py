@@ -1,0 +1,79 @@
+"""The states of all agents between two snapshots: what was kept of them at the start, and what is to be kept next."""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from collections_supervisor.agents.ports import Kept
+from collections_supervisor.agents.saved import decode, dormant, encode
+from collections_supervisor.agents.state import AgentState
+from collections_supervisor.messages import Now
+
+DORMANT = 1000
+"""States of agents that nobody watches now which are carried on, should they be watched again."""
+
+
+class AgentStates:
+    """Keeps states in memory and gives them as JSON; encodes again only what has changed."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, AgentState] = {}
+        self._fresh: set[str] = set()
+        """Who was not asked for yet since the start."""
+        self._excused = False
+        self._saved: Now | None = None
+        self._encoded: dict[str, tuple[AgentState, msgspec.Raw]] = {}
+
+    def restore(
+        self,
+        kept: Mapping[str, msgspec.Raw],
+        shift: float,
+        *,
+        watched: Collection[str],
+        now: Now,
+        excused: bool,
+        saved: Now | None = None,
+    ) -> dict[str, str]:
+        """Take over what an earlier life kept, as far as it can be read; by name, why the rest cannot.
+
+        Of agents that are not `watched` now, only what still matters if they are again. `saved` is what the clocks said then,
+        if it was in this boot of the machine.
+        """
+        wrong = {}
+        resting: dict[str, AgentState] = {}
+        for name, data in kept.items():
+            try:
+                state = decode(data, shift, now.mono)
+            except msgspec.DecodeError as error:
+                wrong[name] = str(error)
+                continue
+            if name in watched:
+                self._states[name] = state
+            elif len(resting) < DORMANT:
+                resting[name] = dormant(state, now.mono)
+        self._fresh, self._excused, self._saved = set(self._states), excused, saved
+        # Behind the watched ones: who was given up last is then read first, and the oldest are those that are forgotten.
+        self._states |= resting
+        return wrong
+
+    def load(self, name: str) -> Kept | None:
+        """What was kept of this agent; what happened to the machine since then is told once, at the start."""
+        state = self._states.get(name)
+        if state is None:
+            return None
+        if name not in self._fresh:
+            return Kept(state=state)
+        self._fresh.discard(name)
+        return Kept(state=state, excused=self._excused, saved=self._saved)
+
+    def save(self, name: str, state: AgentState) -> None:
+        """Keep this state of the agent."""
+        self._states[name] = state
+
+    def encoded(self) -> dict[str, msgspec.Raw]:
+        """Every state as JSON."""
+        for name, state in self._states.items():
+            known = self._encoded.get(name)
+            if known is None or known[0] is not state:
+                self._encoded[name] = (state, msgspec.Raw(encode(state)))
+        return {name: raw for name, (_, raw) in self._encoded.items()}

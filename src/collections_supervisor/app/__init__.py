@@ -1,0 +1,1 @@
+"""Wires the rooms together: the daemon, the single sweep, and what they share."""

@@ -1,0 +1,99 @@
+"""One sweep over everything: judge, act, tell, keep, and report."""
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import anyio
+
+from collections_supervisor.app.daemon import open_parts
+from collections_supervisor.app.parts import Parts, Run
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import ActorCrashed, Report
+from collections_supervisor.system.shutdown import Shutdown
+
+OVERTIME = 30.0
+"""Seconds beyond the deadlines of its channels after which a try to tell somebody is left to the next sweep."""
+
+
+class Sweep:
+    """The actors of the daemon, each run once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal cut it short."""
+        return self._shutdown.requested.is_set()
+
+    async def run(self) -> Report:
+        """Sweep; a signal ends what runs and leaves the rest to the next sweep."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, signals)
+                tasks.start_soon(self._shutdown.run)
+                report = await self._sweep(await open_parts(self._run, self._shutdown))
+                tasks.cancel_scope.cancel()
+        return report
+
+    async def _listen(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for number in signals:
+            self._shutdown.ask(number)
+
+    async def _sweep(self, parts: Parts) -> Report:
+        async with anyio.create_task_group() as sinks:
+            sinks.start_soon(parts.notifier.run)
+            async with anyio.create_task_group() as middle:
+                # Beside the actions: a human is not to wait for the end of a restart.
+                middle.start_soon(parts.coordinator.run)
+                await self._look_at_all(parts)
+                middle.cancel_scope.cancel()
+            await parts.coordinator.settle()
+            await self._let_tell(parts)
+            report = await parts.coordinator.settle(stopped=True)
+            sinks.cancel_scope.cancel()
+        parts.coordinator.close()
+        if parts.reporter is not None:
+            await parts.reporter.close(report)
+        return report
+
+    async def _look_at_all(self, parts: Parts) -> None:
+        async def look() -> None:
+            async with anyio.create_task_group() as agents:
+                for policy in self._run.config.agents:
+                    agents.start_soon(self._look_at, policy, parts, name=f"agent {policy.name}")
+
+        await self._unless_stopped(look)
+
+    async def _look_at(self, policy: AgentConfig, parts: Parts) -> None:
+        try:
+            await parts.agent(policy).once()
+        except Exception as error:
+            self._run.log.critical(
+                "supervisor.actor_crashed",
+                message=f"a bug ended the look at {policy.name}: {error!r}",
+                actor=f"agent {policy.name}",
+                agent=policy.name,
+                crashes=1,
+                exc_info=error,
+            )
+            crash = ActorCrashed(actor=f"agent {policy.name}", agent=policy.name, crashes=1, error=repr(error))
+            await parts.coordinator.tell(crash)
+
+    async def _let_tell(self, parts: Parts) -> None:
+        """Wait until every channel had its try, or is out of time."""
+        longest = max((channel.timeout for channel in self._run.config.escalation.channels), default=0.0)
+        with anyio.move_on_after(longest + OVERTIME):
+            await self._unless_stopped(parts.notifier.drained)
+
+    async def _unless_stopped(self, work: Callable[[], Awaitable[None]]) -> None:
+        async with anyio.create_task_group() as race:
+
+            async def stop() -> None:
+                await self._shutdown.requested.wait()
+                race.cancel_scope.cancel()
+
+            race.start_soon(stop)
+            await work()
+            race.cancel_scope.cancel()

@@ -1,0 +1,204 @@
+"""The parts of a run, wired together: what the daemon and the single sweep have in common."""
+
+import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
+import socket
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from collections_supervisor import __version__
+from collections_supervisor.agents.action import ActionRunner
+from collections_supervisor.agents.actor import AgentActor
+from collections_supervisor.agents.bystander import Bystander, Onlooker
+from collections_supervisor.agents.heartbeat import HeartbeatReader
+from collections_supervisor.agents.journal import FileJournal
+from collections_supervisor.agents.owned import OwnedProcess
+from collections_supervisor.agents.ports import Heartbeat, MemoryJournal, Runner
+from collections_supervisor.agents.ports import Ports as AgentPorts
+from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.agents.workplace import Workplace
+from collections_supervisor.app.memory import Memory
+from collections_supervisor.config.schema import AgentConfig, Config, OpenClawChannel, WebhookChannel
+from collections_supervisor.coordination.coordinator import Coordinator, Fleet
+from collections_supervisor.coordination.ports import Ports as FleetPorts
+from collections_supervisor.escalation.channels import Channel, dry_channels, open_channels
+from collections_supervisor.escalation.courier import Persistence
+from collections_supervisor.escalation.notifier import Notifier
+from collections_supervisor.messages import NoticeAttempted, NoticeDelivered, NoticeExpired, Report, Standing
+from collections_supervisor.reporting.reporter import Reporter
+from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.files import replace
+from collections_supervisor.system.lock import Lock
+from collections_supervisor.system.process_command import run_command
+from collections_supervisor.system.shutdown import Shutdown
+
+HOST_SIZE = 3
+"""Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What this run of the program is, and what it finds around it."""
+
+    config: Config
+    log: FilteringBoundLogger
+    run_id: str
+    environ: Mapping[str, str]
+    boot_id: str
+    clock: Clock
+    lock: Lock | None = None
+    """None where the state folder cannot be used: nothing is remembered then, and nobody else kept away."""
+    once: bool = False
+    """One sweep instead of supervising until asked to stop."""
+    dry: bool = False
+    """Decide and say so, and change nothing."""
+
+
+class Faces:
+    """Where the coordinator's word goes: the page, the notices, the restart slots."""
+
+    def __init__(self, reporter: Reporter | None, notifier: Notifier, slots: RestartSlots) -> None:
+        self._reporter = reporter
+        self._notifier = notifier
+        self._slots = slots
+
+    def show(self, report: Report) -> None:
+        """Render this report."""
+        if self._reporter is not None:
+            self._reporter.publish(report)
+
+    def notify(self, standing: Standing) -> None:
+        """See to it that a human gets what is owed."""
+        self._notifier.publish(standing)
+
+    def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
+        """Begin no restart of the agents that are held."""
+        self._slots.restrain(held, one_at_a_time)
+
+
+class Parts:
+    """Everything that acts in one run, made once."""
+
+    def __init__(self, run: Run, channels: Sequence[Channel], memory: Memory, shutdown: Shutdown) -> None:
+        config = run.config
+        self._run = run
+        self._shutdown = shutdown
+        self._place = Workplace(
+            folder=config.supervisor.state_dir / "actions",
+            environment=dict(run.environ),
+            secrets=secrets_of(config),
+            shutdown=shutdown,
+            clock=run.clock,
+            log=run.log,
+        )
+        grouping = config.escalation.group_wait > 0 and not run.once
+        self.journal = self._make_journal()
+        slots = RestartSlots(config.max_concurrent, reviewing=grouping and len(config.agents) >= HOST_SIZE)
+        self._ports = AgentPorts(
+            clock=run.clock,
+            store=memory.states,
+            journal=self.journal,
+            log=run.log,
+            slots=slots,
+            boot_id=run.boot_id,
+            jitter=random.random,
+        )
+        self.reporter = self._make_reporter()
+        self.notifier = self._make_notifier(channels, memory)
+        fleet = fleet_of(run)
+        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store)
+        self.coordinator = Coordinator(fleet, ports, Faces(self.reporter, self.notifier, slots), memory.fleet)
+
+    def _make_journal(self) -> FileJournal | MemoryJournal:
+        if self._run.dry:
+            return MemoryJournal()
+        owned = frozenset(agent.name for agent in self._run.config.agents if agent.restart.kind == "process")
+        return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned)
+
+    def _make_reporter(self) -> Reporter | None:
+        page = self._run.config.dashboard
+        if page.path is None or self._run.dry:
+            return None
+        recipient = self._run.config.escalation.recipient
+        return Reporter(page, self._run.clock, partial(replace, mode=None), self._run.log, recipient=recipient)
+
+    def _make_notifier(self, channels: Sequence[Channel], memory: Memory) -> Notifier:
+        return Notifier(
+            channels,
+            memory.outbox,
+            self._ports,
+            persistence=Persistence(
+                give_up_after=self._run.config.escalation.give_up_after,
+                retries=not self._run.once,
+                bounded=self._shutdown.bounded,
+            ),
+            tell=self._tell,
+        )
+
+    async def _tell(self, message: NoticeAttempted | NoticeDelivered | NoticeExpired) -> bool:
+        # The two know each other: the coordinator says what is due, the notifier what became of it.
+        return await self.coordinator.tell(message)
+
+    def agent(self, policy: AgentConfig) -> AgentActor:
+        """A new task for this agent; it goes on where the one before it ended."""
+        policy = msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
+        reader = HeartbeatReader(policy)
+        heartbeat: Heartbeat = Onlooker(reader) if self._run.dry else reader
+        return AgentActor(policy, self._ports, heartbeat, self._runner(policy), self.coordinator.tell)
+
+    def _runner(self, policy: AgentConfig) -> Runner:
+        if self._run.dry:
+            return Bystander(policy, "dry_run")
+        if self._run.once and policy.restart.kind == "process":
+            return Bystander(policy, "daemon_only")
+        if self._run.once and self._run.lock is None:
+            # Each sweep would begin with a full budget.
+            return Bystander(policy, "no_memory")
+        return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
+
+
+def channels_of(run: Run, shutdown: Shutdown) -> Sequence[Channel]:
+    """The ways to a human in this run."""
+    if run.dry:
+        return dry_channels(run.config.escalation, run.log)
+    return open_channels(
+        run.config.escalation,
+        dict(run.environ),
+        secrets=secrets_of(run.config),
+        run=partial(run_command, shutdown=shutdown),
+    )
+
+
+def fleet_of(run: Run) -> Fleet:
+    """What the coordinator is to know of this run."""
+    config = run.config
+    return Fleet(
+        names=tuple(agent.name for agent in config.agents),
+        repeat_after=config.escalation.repeat_after,
+        group_wait=config.escalation.group_wait,
+        cycle=cycle_of(config),
+        host=socket.gethostname(),
+        run_id=run.run_id,
+        version=__version__,
+        once=run.once,
+    )
+
+
+def cycle_of(config: Config) -> float:
+    """Seconds within which the report is made anew, and kept."""
+    return min(config.cycle, config.dashboard.interval)
+
+
+def secrets_of(config: Config) -> frozenset[str]:
+    """Names of the environment variables that hold tokens: no child of ours is to see them."""
+    named = (channel.token_env for channel in config.escalation.channels if isinstance(channel, OpenClawChannel | WebhookChannel))
+    return frozenset(name for name in named if name)
+
+
+def folders_of(config: Config) -> tuple[Path, ...]:
+    """The folders in which files of ours are replaced."""
+    state = config.supervisor.state_dir
+    page = (config.dashboard.path.parent,) if config.dashboard.path is not None else ()
+    return (state, state / "actions", state / "incidents", *page)

@@ -1,0 +1,217 @@
+"""The report for a terminal: the verdict first, then what needs a person, then one row for each agent. Pure."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from collections_supervisor.messages import AgentReport, IncidentReport, Report, Undelivered
+from collections_supervisor.reporting import words
+
+NARROWEST = 40
+"""Columns that lines are made for at least."""
+
+_HEADINGS = ("STATE", "AGENT", "LAST BEAT", "MISSED", "RESTARTS IN 24 H", "NEXT")
+_SHORT_HEADINGS = ("STATE", "AGENT", "LAST BEAT", "MISS", "RESTARTS", "NEXT")
+_GAP = "  "
+_RESET = "\x1b[0m"
+_COLORS: dict[words.Tone, str] = {
+    "alarm": "\x1b[1;31m",
+    "bad": "\x1b[31m",
+    "warn": "\x1b[33m",
+    "idle": "\x1b[36m",
+    "good": "\x1b[32m",
+    "stopped": "\x1b[36m",
+}
+# What `clean` puts in place of things, in characters that any terminal has.
+_PLAIN = str.maketrans({"…": "...", "\N{REPLACEMENT CHARACTER}": "?"})
+
+
+def format_report(report: Report, width: int, color: bool) -> str:
+    """The report as lines of at most `width` columns (never made for fewer than 40), each with its newline.
+
+    Without `color` there are no escape codes, and what is not ASCII comes from the texts of agents alone. Any text is safe in
+    any member; ages are reckoned from `generated_at`.
+    """
+    width = max(width, NARROWEST)
+    lines = [*_verdict(report, width, color), *_incidents(report, width)]
+    if report.agents:
+        lines += ["", *_agents(report, width, color)]
+    if report.undelivered:
+        lines += ["", *wrap("Nobody could be told:", width)]
+        lines += [line for lost in report.undelivered for line in _undelivered(lost, report, width)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _verdict(report: Report, width: int, color: bool) -> Iterator[str]:
+    word = "STOPPED" if report.stopped_at is not None else report.verdict.upper()
+    stale = ", STALE" if report.stale else ""
+    first, *rest = wrap(f"{word}{stale}, as of {_instant(report.generated_at)}: {words.condition(report)}", width)
+    yield _paint(first[: len(word)], words.verdict_tone(report), color) + first[len(word) :]
+    yield from rest
+    if report.stopped_at is not None:
+        yield from wrap(f"{words.headline(report)}.", width)
+    if report.stale:
+        yield from wrap(words.STALE, width)
+
+
+# --- Incidents ---------------------------------------------------------------------------------------------------------
+
+
+def _incidents(report: Report, width: int) -> Iterator[str]:
+    if not report.incidents:
+        return
+    yield ""
+    yield "Open incidents:"
+    for incident in report.incidents:
+        yield from wrap(_incident(incident, report), width, indent=2)
+        yield from wrap(_clean(words.told(incident, "a human", report)), width, indent=4)
+
+
+def _incident(incident: IncidentReport, report: Report) -> str:
+    now = report.generated_at
+    # Of a host's incident the agents say more than the name of the host.
+    whom = _clean(", ".join(incident.agents)) or _clean(incident.agent or incident.subject or incident.kind)
+    missed = f", {incident.missed} missed" if incident.missed else ""
+    said = [f"{whom}: {_clean(incident.reason)} (since {_at(incident.opened_at, now)}{missed})"]
+    if incident.acknowledged_until is not None:
+        said.append(f"acknowledged until {_at(incident.acknowledged_until, now)}")
+    if incident.recovered_at is not None:
+        said.append(f"beats again since {_at(incident.recovered_at, now)}")
+    return "; ".join(said)
+
+
+def _undelivered(lost: Undelivered, report: Report, width: int) -> Iterator[str]:
+    yield from wrap(f"{_at(lost.at, report.generated_at)}: {_clean(lost.text)}", width, indent=2)
+    yield from wrap(f"given up: {_clean(lost.error) or 'no reason known'}", width, indent=4)
+
+
+# --- Agents ------------------------------------------------------------------------------------------------------------
+
+
+def _agents(report: Report, width: int, color: bool) -> Iterator[str]:
+    agents, now = words.worst_first(report), report.generated_at
+    for headings in (_HEADINGS, _SHORT_HEADINGS):
+        rows = [_cells(agent, now, short=headings is _SHORT_HEADINGS) for agent in agents]
+        columns = [max(columns_of(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
+        if sum(columns) + len(_GAP) * (len(columns) - 1) <= width:
+            yield _row(headings, columns)
+            drawn = [[_row(row, columns)] for row in rows]
+            break
+    else:
+        drawn = [_stacked(_cells(agent, now, short=False), width) for agent in agents]
+    for agent, (first, *rest) in zip(agents, drawn, strict=True):
+        # Painted last: escape codes take no columns.
+        state = len(agent.status)
+        yield _paint(first[:state], words.tone(agent.status), color) + first[state:]
+        yield from rest
+        yield from _remarks(agent, report, width)
+
+
+def _cells(agent: AgentReport, now: datetime, *, short: bool) -> tuple[str, ...]:
+    beat = agent.last_heartbeat
+    at = "" if beat is None or short else f"{words.clock(beat, now)}, "
+    left = f", {agent.budget_left_24h} left" if agent.budget_left_24h is not None else ""
+    return (
+        agent.status,
+        _clean(agent.name),
+        f"{at}{words.ago(beat, now)}" if beat is not None else "never",
+        str(agent.missed),
+        f"{agent.restarts_24h}{left}",
+        _next(agent, now),
+    )
+
+
+def _next(agent: AgentReport, now: datetime) -> str:
+    """What happens to it next, if nothing else comes between."""
+    if agent.next_attempt_at is not None:
+        late = agent.next_attempt_at < now
+        return "restart due" if late else f"restart {words.ago(agent.next_attempt_at, now)}"
+    if agent.next_deadline is not None and not agent.paused:
+        late = agent.next_deadline < now
+        return "miss due" if late else f"miss {words.ago(agent.next_deadline, now)}"
+    return "-"
+
+
+def _row(cells: Sequence[str], columns: Sequence[int]) -> str:
+    filled = (cell + " " * (column - columns_of(cell)) for cell, column in zip(cells, columns, strict=True))
+    return _GAP.join(filled).rstrip()
+
+
+def _stacked(cells: tuple[str, ...], width: int) -> list[str]:
+    state, name, beat, missed, restarts, then = cells
+    coming = f"; next: {then}" if then != "-" else ""
+    facts = f"last beat {beat}; missed {missed}; restarts in 24 h: {restarts}{coming}"
+    return [*wrap(f"{state} {name}", width), *wrap(facts, width, indent=2)]
+
+
+def _remarks(agent: AgentReport, report: Report, width: int) -> Iterator[str]:
+    """Why it is as it is, where that needs words."""
+    if agent.detail:
+        yield from wrap(_clean(agent.detail), width, indent=2)
+    held = agent.held
+    if held is not None:
+        until = f"until {_at(held.until, report.generated_at)}" if held.until is not None else "until it beats or a person acts"
+        reason = f": {_clean(held.reason)}" if held.reason not in agent.detail else ""
+        yield from wrap(f"not restarted automatically {until}{reason}", width, indent=2)
+
+
+# --- Text --------------------------------------------------------------------------------------------------------------
+
+
+def _clean(text: str) -> str:
+    return words.clean(text).translate(_PLAIN)
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _at(instant: datetime, now: datetime) -> str:
+    return f"{words.clock(instant, now)} UTC, {words.ago(instant, now)}"
+
+
+def _paint(text: str, tone: words.Tone, color: bool) -> str:
+    return f"{_COLORS[tone]}{text}{_RESET}" if color else text
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes: most characters one, those of East Asia and pictures two, accents none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def wrap(text: str, width: int, indent: int = 0) -> list[str]:
+    """The text in lines of at most `width` columns, broken between words; what follows the first line stands further in.
+
+    `width` must exceed `indent` by four: the two columns that later lines stand further in, and one wide character.
+    """
+    lines: list[str] = []
+    line, used, empty = " " * indent, indent, True
+    for word in text.split():
+        for piece in _pieces(word, width - indent - 2):
+            room = columns_of(piece) + (0 if empty else 1)
+            if used + room > width:
+                lines.append(line)
+                line, used, empty, room = " " * (indent + 2), indent + 2, True, columns_of(piece)
+            line += piece if empty else f" {piece}"
+            used, empty = used + room, False
+    return [*lines, line] if not empty else lines or [""]
+
+
+def _pieces(word: str, most: int) -> Iterator[str]:
+    """A word, cut where it is wider than a whole line."""
+    while columns_of(word) > most:
+        cut, used = 0, 0
+        while used + _columns(word[cut]) <= most:
+            used += _columns(word[cut])
+            cut += 1
+        yield word[:cut]
+        word = word[cut:]
+    yield word
