@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
+
+from collections_supervisor.agents import saved
+from collections_supervisor.coordination import state as fleet
 
 if not sys.platform.startswith("linux"):
     # What a run has left behind is found through /proc, and its commands are those of Linux.
@@ -81,6 +86,30 @@ def embedded(page: Path) -> Event:
     return report
 
 
+STAMP = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+
+
+def set_back(path: Path, seconds: float) -> None:
+    """Move every instant that stands in a file, alone or in a text, so far into the past."""
+
+    def earlier(found: re.Match[str]) -> str:
+        return (at(found[0]) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    path.write_text(STAMP.sub(earlier, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def set_back_clocks(snapshot: Path, seconds: float) -> None:
+    """The same for the monotonic instants of a snapshot; only its writer knows which numbers are instants."""
+    report = json.loads(snapshot.read_bytes())
+    state = report["state"]
+    state["saved"]["mono"] -= seconds
+    known = msgspec.json.decode(json.dumps(state["fleet"]), type=fleet.FleetState)
+    state["fleet"] = json.loads(msgspec.json.encode(fleet.shifted(known, -seconds)))
+    for name, kept in state["agents"].items():
+        state["agents"][name] = json.loads(saved.encode(saved.decode(json.dumps(kept).encode(), -seconds)))
+    snapshot.write_text(json.dumps(report), encoding="utf-8")
+
+
 def is_running(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie."""
     try:
@@ -100,10 +129,70 @@ def brief(event: Event) -> str:
     return f"{event['timestamp'][11:23]} {event['event']}: {event['message']} {fields}"[:300]
 
 
+class Sweep:
+    """One `--health-check` of the program: a process, and when it has ended its report and what it logged."""
+
+    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: Path) -> None:
+        self._stdout = stdout
+        self._stderr = stdout.with_suffix(".log")
+        with stdout.open("wb") as out, self._stderr.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=log)
+
+    def finish(self, timeout: float = DEADLINE) -> "Sweep":
+        """Wait for its end; fails if it misbehaved."""
+        self.process.wait(timeout)
+        print(f"exit status {self.process.returncode}", *map(brief, self.events), sep="\n")
+        wrong = [f"a bug: {event}" for event in self.events if event["event"] in FAULTS]
+        assert not [*wrong, *_ill_formed(self.events)]
+        return self
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def status(self) -> int:
+        """Its exit status."""
+        return self.process.returncode
+
+    @property
+    def events(self) -> list[Event]:
+        """What it logged, on standard error."""
+        return [json.loads(line) for line in self._stderr.read_bytes().splitlines()]
+
+    @property
+    def output(self) -> str:
+        """What it printed."""
+        return self._stdout.read_text(encoding="utf-8")
+
+    @property
+    def report(self) -> Event:
+        """What it printed, which must be one JSON object and nothing else."""
+        report: Event = json.loads(self.output)
+        return report
+
+    def agent(self, name: str) -> Event:
+        """An agent in its report."""
+        [found] = [agent for agent in self.report["agents"] if agent["name"] == name]
+        return dict(found)
+
+    def incident(self, name: str) -> Event:
+        """The open incident of an agent in its report."""
+        [found] = [incident for incident in self.report["incidents"] if incident["agent"] == name]
+        return dict(found)
+
+    def of(self, name: str, **fields: Any) -> list[Event]:
+        """The events of this name and with these fields."""
+        return [event for event in self.events if matches(event, name, fields)]
+
+
 class Daemon:
     """One run of the program, and everything that it has logged."""
 
     def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], stderr: Path) -> None:
+        self.killed = False
+        """It was not allowed to end by itself."""
         self.events: list[Event] = []
         self.logs: list[Path] = []
         """Files in which the log goes on after standard output."""
@@ -209,6 +298,12 @@ class Daemon:
             self.send(number)
         return self.wait()
 
+    def kill(self) -> None:
+        """Have it end without a chance to do anything, and wait for that."""
+        self.killed = True
+        self.send(signal.SIGKILL)
+        self.wait()
+
     def close(self) -> list[str]:
         """Stop it if it still runs, and say what is wrong with how it ran and ended."""
         try:
@@ -221,17 +316,21 @@ class Daemon:
             if self.process.stdout is not None:
                 self.process.stdout.close()
         logged = self.events + [event for path in self.logs for event in read_lines(path)]
-        wrong = [f"it ended with {status}"] if status != 0 else []
+        wrong = [f"it ended with {status}"] if status != 0 and not self.killed else []
         wrong += [f"this line is not JSON: {line!r}" for line in self._garbage]
         wrong += [f"on standard error: {text}"] if (text := self._stderr.read_text()) else []
         wrong += [f"a line of {self._longest} bytes"] if self._longest > 8000 else []
         wrong += [f"a bug: {event}" for event in logged if event["event"] in FAULTS and event["level"] != "debug"]
-        return [*wrong, *_unsound(logged), *_page_not_stopped(logged)]
+        return [*wrong, *_ill_formed(logged), *([] if self.killed else _badly_ended(logged))]
 
 
-def _unsound(logged: Sequence[Event]) -> Iterator[str]:
+def _badly_ended(logged: Sequence[Event]) -> Iterator[str]:
     if not logged or logged[-1]["event"] != "supervisor.stopped":
         yield f"the last event is not supervisor.stopped but {logged[-1:]}"
+    yield from _page_not_stopped(logged)
+
+
+def _ill_formed(logged: Sequence[Event]) -> Iterator[str]:
     if len({event["run_id"] for event in logged}) > 1:
         yield "more than one run_id"
     last = 0
@@ -265,6 +364,7 @@ class Site:
         self.notices_path = root / "notices.jsonl"
         self._rules = root / "rules.json"
         self._daemons: list[Daemon] = []
+        self._sweeps: list[Sweep] = []
         self.home.mkdir()
         self.rules()
 
@@ -315,11 +415,45 @@ class Site:
         self.write(agent, json.dumps({"timestamp": stamp, "stale": False, **members}).encode() + b"\n")
         return stamp
 
+    def stale(self, agent: str, ago: float = 0.0) -> None:
+        """Append a miss that another tool recorded `ago` seconds in the past."""
+        self.beat(agent, ago, stale=True)
+
+    def let_pass(self, seconds: float) -> None:
+        """Have everything that is kept be so much older; nothing may run meanwhile."""
+        for path in [*self.root.glob("heartbeats/*.log"), *self.state.glob("**/*.json*")]:
+            set_back(path, seconds)
+        set_back_clocks(self.state / "snapshot.json", seconds)
+
+    def tree(self) -> dict[str, tuple[int, int, bytes]]:
+        """All that lies here, with modes, times and contents; but not what the tests write, nor what says who has the lock."""
+        ours = {*self._outputs(), self.state / "supervisor.lock"}
+        return {str(path.relative_to(self.root)): _look(path) for path in self.root.rglob("*") if path not in ours}
+
+    def remove_state(self) -> None:
+        """Remove the state folder, whoever works in it."""
+        shutil.rmtree(self.state)
+
+    def _outputs(self) -> Iterator[Path]:
+        return (path for pattern in ("stderr-*", "sweep-*") for path in self.root.glob(pattern))
+
     # --- Running it ---
 
-    def run(self, *arguments: str, closed_stdout: bool = False) -> Daemon:
-        """Start the program, by default with the configuration that was written last."""
-        command = (*PROGRAM, *(arguments or ("--config", str(self.root / "supervisor.toml"))))
+    def check(self, *arguments: str, through: Sequence[str] = ()) -> Sweep:
+        """One sweep, to its end."""
+        return self.begin_check(*arguments, through=through).finish()
+
+    def begin_check(self, *arguments: str, through: Sequence[str] = ()) -> Sweep:
+        """One sweep that prints JSON; `arguments` come before those that ask for it, `through` is a command that becomes it."""
+        command = (*through, *PROGRAM, "--config", str(self.root / "supervisor.toml"), *arguments, "--health-check", "--json")
+        stdout = self.root / f"sweep-{len(self._sweeps)}"
+        sweep = Sweep(command, cwd=self.root, env=self.environment(), stdout=stdout)
+        self._sweeps.append(sweep)
+        return sweep
+
+    def run(self, *arguments: str, closed_stdout: bool = False, through: Sequence[str] = ()) -> Daemon:
+        """Start the program, by default with the configuration that was written last; `through` a command that becomes it."""
+        command = (*through, *PROGRAM, *(arguments or ("--config", str(self.root / "supervisor.toml"))))
         if closed_stdout:
             command = ("sh", "-c", 'exec "$@" >&-', "sh", *command)
         stderr = self.root / f"stderr-{len(self._daemons)}"
@@ -327,10 +461,10 @@ class Site:
         self._daemons.append(daemon)
         return daemon
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, through: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run the program to its end."""
         return subprocess.run(
-            [*PROGRAM, *arguments],
+            [*through, *PROGRAM, *arguments],
             cwd=self.root,
             env=self.environment(),
             capture_output=True,
@@ -379,6 +513,11 @@ class Site:
         return found
 
     @staticmethod
+    def sleeps(pid: int) -> bool:
+        """Whether a process does nothing but wait for a moment to pass; never so where the kernel keeps that to itself."""
+        return "nanosleep" in Path(f"/proc/{pid}/wchan").read_text()
+
+    @staticmethod
     def terminate(pid: int) -> None:
         """End a call of the stand-in before its time."""
         os.kill(pid, signal.SIGTERM)
@@ -390,7 +529,9 @@ class Site:
 
     def close(self) -> None:
         """End what runs, and fail if a program misbehaved or left something behind."""
-        wrong = [f"{sentence}\n{daemon.tail()}" for daemon in self._daemons for sentence in daemon.close()]
+        for sweep in self._sweeps:
+            sweep.close()
+        wrong = [f"{sentence}\n{daemon.tail()}" for daemon in reversed(self._daemons) for sentence in daemon.close()]
         with contextlib.suppress(AssertionError):
             until(lambda: not self._left_behind(), timeout=2.0)  # the killed need a moment to be gone
         for pid, command in self._left_behind().items():
@@ -410,6 +551,12 @@ class Site:
                     if mark in (entry / "environ").read_bytes():
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         return found
+
+
+def _look(path: Path) -> tuple[int, int, bytes]:
+    found = path.lstat()
+    # A folder's time says that something in it was replaced, which its content tells already.
+    return (found.st_mode, found.st_mtime_ns, path.read_bytes()) if path.is_file() else (found.st_mode, 0, b"")
 
 
 def _assignments(members: Mapping[str, Any]) -> list[str]:

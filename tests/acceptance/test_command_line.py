@@ -67,7 +67,21 @@ def test_what_is_not_a_file_of_ours_is_a_fault_without_a_traceback(site: Any) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--frobnicate"], ["dance"], ["beat"], ["beat", "--status", "merry", "a"], ["beat", "nobody"]]
+    "arguments",
+    [
+        ["--frobnicate"],
+        ["--json"],
+        ["--health-check", "check"],
+        ["dance"],
+        ["beat"],
+        ["beat", "--status", "merry", "a"],
+        ["beat", "nobody"],
+        ["simulate", "--outage", "soon"],
+        ["simulate", "--agent", "nobody"],
+        ["tune"],
+        ["tune", "nobody"],
+        ["tune", "a", "--false-alarms", "seldom"],
+    ],
 )
 def test_what_is_typed_wrongly_is_a_matter_of_usage(site: Any, arguments: list[str]) -> None:
     done = site.call("--config", str(site.configure([{"name": "a"}])), *arguments)

@@ -1,7 +1,10 @@
-"""Agents that are processes of the supervisor's: kept running, listened to, ended with everything they started."""
+"""Agents that are processes of the supervisor's, kept running, listened to, ended with all that they started: one run for all."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 LAG = 2.0
 """Seconds that a slow, shared machine may add to what is measured."""
@@ -18,67 +21,52 @@ def pids(path: Path) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
-def test_a_killed_process_is_running_again_at_once_and_ends_with_us(site: Any) -> None:
-    site.beat("unrelated")
-    told = site.root / "pids"
-    restart = {"kind": "process", "command": ["sh", "-c", FAMILY, str(told)], "cwd": str(site.root)}
-    site.configure(
-        [
-            {"name": "worker", "heartbeat": {"kind": "none"}, "restart": restart},
-            {"name": "unrelated", "timeout": "1h", "restart": {"kind": "none"}},
-        ]
-    )
-    daemon = site.run()
-    daemon.wait_for("agent.output", agent="worker", message="hello from worker")
-    first, grandchild = pids(told)
-    told.unlink()
-    site.kill(first)
-    exited = daemon.wait_for("agent.exited", agent="worker")
-    assert (exited["signal"], exited["exit_code"]) == ("SIGKILL", None)
-    again = daemon.wait_for("agent.restart.started", agent="worker")
-    assert daemon.seconds(exited, again) < LAG
-    second, second_grandchild = site.until(lambda: pids(told))
-    assert site.is_running(second)
-    assert not site.is_running(grandchild), "what the dead one had started must not run beside the new one"
-    assert site.shown("worker", restarts=1)["last_exit"].startswith("killed by SIGKILL")
-    assert daemon.stop() == 0
-    assert not site.is_running(second)
-    assert not site.is_running(second_grandchild)
-    assert len(daemon.of("agent.restart.started")) == 1
-    assert site.notices() == []
+def owned(name: str, command: list[str], restart: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
+    return {"name": name, **members, "restart": {"kind": "process", "command": command, **(restart or {})}}
 
 
-def test_a_process_that_dies_young_again_and_again_needs_a_human(site: Any) -> None:
-    command = ["sh", "-c", "echo no password >&2; exit 3"]
-    restart = {"kind": "process", "command": command, "backoff": {"initial": "100ms"}}
-    site.configure([{"name": "broken", "heartbeat": {"kind": "none"}, "restart": restart}])
-    daemon = site.run()
+@pytest.fixture(scope="module")
+def workshop(open_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The run, with a process for each way of living and of dying."""
+    with open_site(tmp_path_factory.mktemp("workshop")) as site:
+        site.beat("unrelated")
+        site.told = site.root / "pids"
+        alive = {"heartbeat": {"kind": "none"}}
+        site.configure(
+            [
+                owned("worker", ["sh", "-c", FAMILY, str(site.told)], {"cwd": str(site.root)}, **alive),
+                {"name": "unrelated", "timeout": "1h", "restart": {"kind": "none"}},
+                owned("broken", ["sh", "-c", "echo no password >&2; exit 3"], {"backoff": {"initial": "100ms"}}, **alive),
+                owned("silent", ["sh", "-c", f"echo $$; {BEAT}; exec sleep 300"]),
+                owned("mute", ["sleep", "300"], {"backoff": {"initial": "500ms"}}, startup_grace="300ms"),
+            ]
+        )
+        site.daemon = site.run()
+        yield site
+
+
+def test_a_process_that_dies_young_again_and_again_needs_a_human(workshop: Any) -> None:
+    daemon = workshop.daemon
     daemon.wait_for("agent.output", agent="broken", message="no password")
     escalation = daemon.wait_for("agent.escalated", agent="broken")
     assert "ended 2 times in a row" in escalation["reason"]
     daemon.wait_for("agent.exited", agent="broken", count=4, exit_code=3)
-    assert len(daemon.of("agent.escalated")) == 1
-    assert site.shown("broken", status="escalated")["last_exit"].startswith("exit code 3")
+    assert len(daemon.of("agent.escalated", agent="broken")) == 1
+    assert workshop.shown("broken", status="escalated")["last_exit"].startswith("exit code 3")
 
 
-def test_a_process_that_falls_silent_is_replaced(site: Any) -> None:
-    restart = {"kind": "process", "command": ["sh", "-c", f"echo $$; {BEAT}; exec sleep 300"]}
-    site.log_of("silent").parent.mkdir()
-    site.configure([{"name": "silent", "restart": restart}])
-    daemon = site.run()
+def test_a_process_that_falls_silent_is_replaced(workshop: Any) -> None:
+    daemon = workshop.daemon
     daemon.wait_for("agent.state_changed", agent="silent", state="healthy")
     daemon.wait_for("agent.heartbeat.missed", agent="silent")
     daemon.wait_for("agent.restart.started", agent="silent")
     daemon.wait_for("agent.restart.succeeded", agent="silent")
-    before, after = (int(event["message"]) for event in daemon.of("agent.output", agent="silent")[:2])
-    assert not site.is_running(before)
-    assert site.is_running(after)
+    before = int(daemon.of("agent.output", agent="silent")[0]["message"])
+    assert not workshop.is_running(before)
 
 
-def test_a_process_that_lives_and_never_beats_is_replaced_ever_more_slowly(site: Any) -> None:
-    restart = {"kind": "process", "command": ["sleep", "300"], "backoff": {"initial": "500ms"}}
-    site.configure([{"name": "mute", "startup_grace": "300ms", "restart": restart}])
-    daemon = site.run()
+def test_a_process_that_lives_and_never_beats_is_replaced_ever_more_slowly(workshop: Any) -> None:
+    daemon = workshop.daemon
     first = daemon.wait_for("agent.restart.failed", agent="mute", timeout=10)
     assert "no heartbeat within" in first["reason"]
     replaced = daemon.wait_for("agent.restart.started", agent="mute", attempt=1, timeout=10)
@@ -88,4 +76,26 @@ def test_a_process_that_lives_and_never_beats_is_replaced_ever_more_slowly(site:
     assert daemon.seconds(failed, again) >= 0.5
     daemon.wait_for("agent.escalated", agent="mute")
     assert len(daemon.of("agent.started", agent="mute")) == 1
-    assert site.shown("mute", status="escalated")["restarts"] >= 2
+    assert workshop.shown("mute", status="escalated")["restarts"] >= 2
+
+
+def test_a_killed_process_is_running_again_at_once_and_ends_with_us(workshop: Any) -> None:
+    daemon, told = workshop.daemon, workshop.told
+    daemon.wait_for("agent.output", agent="worker", message="hello from worker")
+    first, grandchild = pids(told)
+    told.unlink()
+    workshop.kill(first)
+    exited = daemon.wait_for("agent.exited", agent="worker")
+    assert (exited["signal"], exited["exit_code"]) == ("SIGKILL", None)
+    again = daemon.wait_for("agent.restart.started", agent="worker")
+    second, second_grandchild = workshop.until(lambda: pids(told))
+    assert workshop.is_running(second)
+    assert not workshop.is_running(grandchild), "what the dead one had started must not run beside the new one"
+    # One that had not lived for long waits a moment before it is started again.
+    assert daemon.seconds(exited, again) < 1 + LAG
+    assert workshop.shown("worker", restarts=1)["last_exit"].startswith("killed by SIGKILL")
+    assert daemon.stop() == 0
+    assert not workshop.is_running(second)
+    assert not workshop.is_running(second_grandchild)
+    assert len(daemon.of("agent.restart.started", agent="worker")) == 1
+    assert workshop.notices("worker") == workshop.notices("unrelated") == []

@@ -115,7 +115,8 @@ def test_a_process_that_is_being_replaced_does_not_hold_up_the_end(site: Any) ->
         supervisor={"shutdown_grace": grace},
     )
     daemon = site.run()
-    daemon.wait_for("agent.restart.started", agent="silent")
+    # Its old process is being ended, for which it has ten seconds; the restart begins after that.
+    daemon.wait_for("agent.state_changed", agent="silent", state="restarting", previous="healthy")
     assert daemon.stop() == 0
     took = daemon.seconds(daemon.wait_for("supervisor.stopping"), daemon.wait_for("supervisor.stopped"))
     assert took < grace + 1 + LAG
