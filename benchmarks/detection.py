@@ -30,12 +30,17 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.actor import AgentActor
 from collections_supervisor.agents.heartbeat import HeartbeatReader
-from collections_supervisor.agents.ports import MemoryStore, Ports
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.ports import Attendant, MemoryJournal, Ports
+from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.agents.state import ActionRecord, ChildExited
+from collections_supervisor.agents.states import AgentStates
 from collections_supervisor.config.schema import AgentConfig, LogSource, RestartPolicy
-from collections_supervisor.coordination.coordinator import Coordinator, Fleet
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Notice, Report
+from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
+from collections_supervisor.coordination.ports import Ports as FleetPorts
+from collections_supervisor.coordination.store import SnapshotStore
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Report, Standing
 from collections_supervisor.system.clock import SystemClock, stamp
+from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
 
 LATENESS_P99_MS = 100.0
@@ -68,22 +73,47 @@ class MissLog:
 
 
 class CountingSinks:
-    """Counts reports."""
+    """Counts reports, and how many of them were saved."""
 
     def __init__(self) -> None:
         self.reports = 0
+        self.saved = 0
 
     def show(self, report: Report) -> None:
         self.reports += 1
 
-    def notify(self, notices: tuple[Notice, ...]) -> None:
+    def notify(self, standing: Standing) -> None:
         pass
+
+    def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
+        pass
+
+
+class CountingStore:
+    """The real snapshot, counted."""
+
+    def __init__(self, store: SnapshotStore, sinks: CountingSinks) -> None:
+        self._store = store
+        self._sinks = sinks
+
+    async def save(self, report: Report, fleet: FleetState) -> bool:
+        self._sinks.saved += 1
+        return await self._store.save(report, fleet)
+
+    async def keep_evidence(self, incident_id: str, data: bytes) -> str | None:
+        return await self._store.keep_evidence(incident_id, data)
 
 
 class NoRunner:
     """There is nothing to restart."""
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
+    async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
+        raise NotImplementedError
+
+    async def find(self, record: ActionRecord) -> Tree | None:
+        return None
+
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
         raise NotImplementedError
 
     async def wait(self) -> ChildExited | None:
@@ -113,9 +143,27 @@ class Watch:
     async def running(self) -> Any:
         clock = SystemClock()
         logger = cast("FilteringBoundLogger", self.log)
-        ports = Ports(clock=clock, store=MemoryStore(), log=logger, slots=anyio.CapacityLimiter(1), jitter=lambda: 0.5)
-        fleet = Fleet(names=tuple(self._timeouts), repeat_after=14400.0, cycle=60.0, run_id="run", version="0")
-        coordinator = Coordinator(fleet, clock, logger, self.sinks)
+        states = AgentStates()
+        store = CountingStore(SnapshotStore(self._folder / "state", clock, logger, "boot", states.encoded), self.sinks)
+        ports = Ports(
+            clock=clock,
+            store=states,
+            journal=MemoryJournal(),
+            log=logger,
+            slots=RestartSlots(1, reviewing=True),
+            boot_id="boot",
+            jitter=lambda: 0.5,
+        )
+        fleet = Fleet(
+            names=tuple(self._timeouts),
+            repeat_after=14400.0,
+            group_wait=30.0,
+            cycle=60.0,
+            host="bench",
+            run_id="run",
+            version="0",
+        )
+        coordinator = Coordinator(fleet, FleetPorts(clock=clock, log=logger, store=store), self.sinks)
 
         def make(policy: AgentConfig) -> AgentActor:
             return AgentActor(policy, ports, HeartbeatReader(policy), NoRunner(), coordinator.tell)
@@ -152,7 +200,7 @@ async def misses(folder: Path, count: int, spread: float) -> dict[str, Any]:
     watch.beat(begun)
     async with watch.running():
         await anyio.sleep(first - SETTLE - (datetime.now(UTC) - begun).total_seconds())
-        reports, cpu = watch.sinks.reports, time.process_time()
+        reports, saved, cpu = watch.sinks.reports, watch.sinks.saved, time.process_time()
         with anyio.fail_after(SETTLE + spread + 60.0):
             await watch.log.all_missed.wait()
         cpu = time.process_time() - cpu
@@ -168,6 +216,7 @@ async def misses(folder: Path, count: int, spread: float) -> dict[str, Any]:
         "min_ms": round(late[0], 1),
         "cpu_s": round(cpu, 3),
         "reports": watch.sinks.reports - reports,
+        "saved": watch.sinks.saved - saved,
         "recorded": recorded,
         "problems": watch.log.problems[:5],
     }
@@ -182,7 +231,8 @@ async def idle(folder: Path, count: int, seconds: float) -> dict[str, Any]:
             while not watch.sinks.reports:
                 await anyio.sleep(0.5)
         await anyio.sleep(SETTLE)
-        reports, cpu, begun = watch.sinks.reports, time.process_time(), time.monotonic()
+        reports, saved = watch.sinks.reports, watch.sinks.saved
+        cpu, begun = time.process_time(), time.monotonic()
         await anyio.sleep(seconds)
         cpu, took = time.process_time() - cpu, time.monotonic() - begun
     return {
@@ -190,6 +240,7 @@ async def idle(folder: Path, count: int, seconds: float) -> dict[str, Any]:
         "cpu_s": round(cpu, 3),
         "percent_of_a_core": round(100 * cpu / took, 2),
         "reports": watch.sinks.reports - reports,
+        "saved": watch.sinks.saved - saved,
         "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "problems": watch.log.problems[:5],
     }

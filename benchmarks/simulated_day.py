@@ -17,7 +17,7 @@ import selectors
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,14 @@ import anyio
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.actor import AgentActor
-from collections_supervisor.agents.ports import MemoryStore, Ports
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.ports import Attendant, MemoryJournal, MemoryStore, Ports
+from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.config.schema import AgentConfig, LogSource
-from collections_supervisor.coordination.coordinator import Coordinator, Fleet
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Notice, Now, Reading, Report, StaleLine
+from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
+from collections_supervisor.coordination.ports import Ports as FleetPorts
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Now, Reading, Report, StaleLine, Standing
+from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
 
 EPOCH = datetime(2026, 11, 22, tzinfo=UTC)
@@ -97,8 +100,21 @@ class CountingSinks:
     def show(self, report: Report) -> None:
         self.reports += 1
 
-    def notify(self, notices: tuple[Notice, ...]) -> None:
-        self.notices.update((notice.dedup_key, notice.sequence) for notice in notices)
+    def notify(self, standing: Standing) -> None:
+        self.notices.update((notice.dedup_key, notice.sequence) for notice in standing.owed)
+
+    def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
+        pass
+
+
+class NoStore:
+    """Keeps nothing."""
+
+    async def save(self, report: Report, fleet: FleetState) -> bool:
+        return True
+
+    async def keep_evidence(self, incident_id: str, data: bytes) -> str | None:
+        return None
 
 
 class FakeAgent:
@@ -125,8 +141,14 @@ class FakeAgent:
         self._lines = (*self._lines, StaleLine(stamp=at, ours=True, missed=missed, last_heartbeat=last_heartbeat))[-10:]
         self._reading = Reading(status="ok", beat=self._reading.beat, trailing=self._lines)
 
-    async def run(self, request: ActionRequest, begin: Callable[[], Awaitable[bool]]) -> ActionOutcome:
-        if not await begin():
+    async def find(self, record: ActionRecord) -> Tree | None:
+        return None
+
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
+        raise NotImplementedError
+
+    async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
+        if not await attendant.begin(("restart", request.agent)):
             return ActionOutcome(result="busy", cause="not wanted any more")
         self.starts += 1
         await anyio.sleep(10.0)
@@ -148,9 +170,19 @@ def policy(name: str) -> AgentConfig:
 async def live(agents: dict[str, FakeAgent], seconds: float) -> tuple[CountingLog, CountingSinks]:
     log, sinks, clock = CountingLog(), CountingSinks(), VirtualClock()
     logger = cast("FilteringBoundLogger", log)
-    ports = Ports(clock=clock, store=MemoryStore(), log=logger, slots=anyio.CapacityLimiter(1), jitter=lambda: 0.5)
-    fleet = Fleet(names=tuple(agents), repeat_after=4 * HOUR, cycle=60.0, run_id="run", version="0")
-    coordinator = Coordinator(fleet, clock, logger, sinks)
+    ports = Ports(
+        clock=clock,
+        store=MemoryStore(),
+        journal=MemoryJournal(),
+        log=logger,
+        slots=RestartSlots(1, reviewing=True),
+        boot_id="boot",
+        jitter=lambda: 0.5,
+    )
+    fleet = Fleet(
+        names=tuple(agents), repeat_after=4 * HOUR, group_wait=30.0, cycle=60.0, host="bench", run_id="run", version="0"
+    )
+    coordinator = Coordinator(fleet, FleetPorts(clock=clock, log=logger, store=NoStore()), sinks)
 
     def make(name: str, agent: FakeAgent) -> AgentActor:
         return AgentActor(policy(name), ports, agent, agent, coordinator.tell)
