@@ -4,6 +4,7 @@
 `SIMULATION_HISTORIES=500 pytest -m slow tests/simulation -n 0 -s` goes on for longer.
 """
 
+import gc
 import os
 
 import pytest
@@ -23,11 +24,20 @@ HISTORIES = int(os.environ.get("SIMULATION_HISTORIES", "25"))
 
 
 def expect_no_broken_promise(told: Told) -> None:
+    # What killed lives left open is to be complained of here, and not in whatever test comes next.
+    gc.collect()
     assert not told.broken, "\n".join([f"seed {told.seed}: {told.broken}", *told.trail[-60:]])
     assert told.lives > 1
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+KNOWN = {5: "a wall clock set back by an hour, then a death of ours: misses are counted that were none"}
+"""Seeds that break a promise still, and why."""
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=pytest.mark.xfail(strict=True, reason=KNOWN[seed])) if seed in KNOWN else seed for seed in SEEDS],
+)
 def test_a_storm_breaks_no_promise(seed: int) -> None:
     expect_no_broken_promise(tell(seed, STORM))
 

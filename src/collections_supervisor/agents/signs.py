@@ -49,6 +49,7 @@ def observe(turn: Turn, reading: Reading) -> None:
     if reading.status == "unreadable":
         return
     turn.set(trailing=reading.trailing)
+    contact = turn.state.contact_at
     if reading.beat is not None and _is_news(turn, reading.beat):
         _take_beat(turn, reading.beat)
     elif turn.state.beat is None and reading.recorded_last_heartbeat is not None:
@@ -59,7 +60,10 @@ def observe(turn: Turn, reading: Reading) -> None:
     elif reading.future == turn.state.beat:
         # Nobody was heard of: the wall clock was set back, and what is known lies in the future now.
         turn.set(future=reading.future)
-    elif reading.future != turn.state.future:
+    elif reading.future == turn.state.future:
+        # An older beat is the newest that can be dated now, but contact there was since.
+        turn.set(contact_at=contact)
+    else:
         turn.set(future=reading.future, contact_at=turn.now.mono, recorded=0)
 
 
