@@ -168,7 +168,7 @@ class World:
             happen()
 
     def _begin(self, **resumed: Any) -> None:
-        self.looked = None
+        self.looked = self.state.looked
         self.handle(Resumed(**resumed))
         self.look()
 

@@ -757,6 +757,19 @@ def stop_for(seconds: float) -> None:
     asyncio.get_running_loop()._virtual.now += seconds  # type: ignore[attr-defined]
 
 
+async def test_after_a_standstill_nothing_is_paid_before_another_look(fleet: Fleet) -> None:
+    outside = Outside([Script(probe=2.0)], beats=[0.0, HOUR + 30])
+    outside.read_takes = 0.5
+    async with fleet.watching((policy(), outside)):
+        await anyio.sleep(HOUR + 1.7)
+        assert (len(outside.calls), outside.starts) == (1, [])
+        stop_for(60.0)
+        await anyio.sleep(10.0)
+        assert (fleet.last().status, outside.starts) == ("healthy", [])
+    assert [entry["reason"] for entry in fleet.of("agent.restart.skipped")] == ["fresh_beat"]
+    assert fleet.idle
+
+
 async def test_a_look_that_takes_long_is_no_standstill(fleet: Fleet) -> None:
     outside = Outside([], beats=[0.0])
     outside.read_takes = 9.0

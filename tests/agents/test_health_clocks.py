@@ -58,6 +58,19 @@ def test_a_beat_right_before_the_sleep_is_as_young_as_it_was(make_world: Make, t
     assert world.report().missed == 1
 
 
+def test_so_it_is_if_we_die_after_the_sleep_before_we_have_seen_it(make_world: Make) -> None:
+    world = make_world(restart=PLAN)
+    world.beat(1000.0)
+    world.run(1000.0 + HOUR - 60)
+    at = world.now + 10
+    world.beats.append(Beat(stamp=world.wall(at)))
+    world.now = at + 5
+    world.sleep(10 * HOUR)
+    world.die(5.0)
+    assert (world.report().status, world.report().missed) == ("healthy", 0)
+    assert world.state.beat_at == pytest.approx(at)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_sleep_in_the_middle_of_a_restart_makes_no_second_one(make_world: Make, script: Any, told: bool) -> None:
     world = make_world(does=script(duration=20.0, beat_after=5.0), restart={"verify_within": 60.0})

@@ -47,6 +47,20 @@ def test_a_log_put_back_to_an_older_state_is_no_sign_of_life(make_world: Make) -
     assert "agent.recovered" not in world.names()
 
 
+def test_what_stands_before_a_beat_from_ahead_is_older_than_what_is_known(make_world: Make) -> None:
+    world = make_world(restart={"kind": "none"})
+    for at in range(0, 7201, 600):
+        world.beat(1000.0 + at)
+    world.run(1000.0 + 7210)
+    world.set_clock(-HOUR)
+    world.look()
+    assert (world.report().status, world.report().missed) == ("unknown", 0)
+    world.die(30.0)
+    assert (world.report().status, world.report().missed, world.lines) == ("unknown", 0, [])
+    world.run(1000.0 + 7200 + HOUR + 10)
+    assert world.report().missed == 1, "nobody was heard of for an hour"
+
+
 def test_a_beat_from_ahead_that_is_reached_by_the_clock_is_no_health(make_world: Make) -> None:
     world = make_world(restart={"kind": "none"})
     world.future = Beat(stamp=world.wall(1000.0 + 100))

@@ -136,6 +136,15 @@ def test_a_snapshot_older_than_the_outbox_catches_up(world: World, make_trouble:
     assert (world.owed, world.state.open) == ((resolved,), {})
 
 
+def test_what_is_not_in_the_outbox_any_more_is_not_told_after_its_own_end(world: World) -> None:
+    old = world.state
+    world.deliver()
+    world.hear("mailer")
+    world.look(60.0)
+    go_on(world, old, taken(*world.owed))
+    assert (world.owed, world.state.open) == ((), {})
+
+
 def test_a_last_notice_that_was_delivered_is_not_owed_again(world: World) -> None:
     sent = taken(*world.owed)
     world.deliver()

@@ -93,7 +93,7 @@ def test_nor_does_a_file_that_says_so(data: bytes) -> None:
 
 def test_a_clock_that_goes_back_is_of_another_boot_whatever_it_is_called(data: bytes) -> None:
     loaded = decode_snapshot(data, "boot-1", later(-990.0, 60.0))
-    assert (loaded.shift, loaded.excused, loaded.saved) == (-990.0 - 60.0, True, None)
+    assert (loaded.shift, loaded.excused) == (-990.0 - 60.0, True)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,7 @@ def test_where_boots_have_no_names_the_clocks_tell_them_apart(
 ) -> None:
     data = encode_snapshot(plain(report), fleet, AGENTS, "", SAVED)
     loaded = decode_snapshot(data, "", later(mono, wall, slept))
-    assert (loaded.saved == SAVED, loaded.excused) == (same, not same or slept > 5.0)
-    assert not same or loaded.shift == 0.0
+    assert (loaded.shift == 0.0, loaded.excused) == (same, not same or slept > 5.0)
 
 
 @pytest.mark.parametrize(("slept", "excused"), [(5.0, False), (7.0, False), (7.1, True), (3600.0, True)])

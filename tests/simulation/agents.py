@@ -126,10 +126,13 @@ class Agent:
         if self.well_since is None and self._nature in ("curable", "fickle"):
             self._begin(0.0)
 
+    def steady(self) -> None:
+        """From now on it is well for good once it is well."""
+        self._relapses = 0
+
     def revive(self) -> None:
         """Beat again, if it is silent."""
         if self.well_since is None:
-            self._relapses = 0
             self._begin(0.0)
 
     def say(self, status: BeatStatus, seconds: float) -> None:

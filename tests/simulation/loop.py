@@ -2,22 +2,26 @@
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 Call = Callable[[], Any]
 
+_MOMENT = 1e-9
+
 
 class _Selector(selectors.DefaultSelector):
     """Nothing from outside ever wakes this loop: instead of asking the kernel it lets time pass."""
 
-    def __init__(self, idle: Callable[[float | None], None]) -> None:
+    def __init__(self, idle: Callable[[float | None], None], is_ready: Callable[[], bool]) -> None:
         super().__init__()
         self._idle = idle
+        self._is_ready = is_ready
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self._idle(timeout)
+        # A timer of this very instant is due as soon as the clock has passed it.
+        self._idle(_MOMENT if timeout == 0 and not self._is_ready() else timeout)
         return []
 
 
@@ -38,6 +42,9 @@ class _Task(asyncio.Task[Any]):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Runs tasks under a time that is given to it, and has blocking calls made by whoever is given them."""
 
+    _ready: Collection[Any]
+    _stopping: bool
+
     def __init__(
         self,
         time: Callable[[], float],
@@ -47,9 +54,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """`idle` is called once each turn with the seconds until the next timer: None if there is none, 0 if one is due."""
         self._now = time
         self._execute = execute
-        super().__init__(_Selector(idle))
+        super().__init__(_Selector(idle, self._is_ready))
+        # Or a timer would ring up to so much too early, and whoever set it would set it again, for ever in one instant.
+        self._clock_resolution = 0.0
         _Task.made = 0
         self.set_task_factory(lambda loop, coro, **options: _Task(coro, loop=loop, **options))
+
+    def _is_ready(self) -> bool:
+        return bool(self._ready) or self._stopping
 
     def time(self) -> float:
         """The time of whoever made it."""

@@ -56,6 +56,9 @@ class Rules:
         self._expired: set[str] = set()
         self._given_up: set[tuple[str, str]] = set()
         """Channels that will not hear of an incident any more."""
+        self._died_at = 0.0
+        self._boots = world.boots
+        self._unseen: list[tuple[float, float]] = []
         turns.check = self.turn_begins
         turns.check_begin = self.turn_is_due
 
@@ -87,15 +90,19 @@ class Rules:
             world.wrong(f"more turns at one time than {self.slots}: {turn.action_id}")
         policy = agent.policy.restart
         for limit, window in ((policy.per_hour, HOUR), (policy.per_day, DAY)):
-            spent = sum(1 for other in known if other.begun > world.now - window + PREPARED)
+            spent = sum(1 for other in known if other.begun > world.now - window + PREPARED + self._undatable(other.begun))
             if limit and spent >= limit:
                 world.wrong(f"turn {turn.action_id} is number {spent + 1} of at most {limit} within {window:.0f} s")
 
-    def turn_is_due(self, name: str) -> None:
-        """No agent is restarted that is well; until here it costs nothing not to."""
+    def turn_is_due(self, name: str, asked: float) -> None:
+        """No agent is restarted that was well when the last question was whether it has to be."""
         well_since = self._agents[name].well_since
-        if well_since is not None and self._world.now - well_since > UNSEEN:
-            self._world.wrong(f"{name} is to be restarted although it is well")
+        if well_since is not None and asked - well_since > UNSEEN:
+            self._world.wrong(f"{name} is restarted although it is well since {asked - well_since:.1f} s")
+
+    def _undatable(self, since: float) -> float:
+        """Seconds by which the wall clock was set since then while nobody watched, with a boot before anybody did again."""
+        return sum(seconds for at, seconds in self._unseen if at > since)
 
     # --- The log ---
 
@@ -138,15 +145,11 @@ class Rules:
             world.wrong(f"{agent.name} is said to have missed {missed} already {due - world.now:.1f} s too early")
 
     def _escalated(self, agent: Agent, incident: str, since: datetime) -> None:
-        spell = agent.bad(self._world.at_wall(since), self._tolerance())
-        if spell is None and self._flaps(agent):
-            return
-        if spell is None:
+        policy, at = agent.policy, self._world.at_wall(since)
+        # Beats that were removed before anybody had read them are known to nobody.
+        unread = agent.removed_at > at - policy.timeout - policy.miss_threshold * policy.miss_interval - self._tolerance()
+        if agent.bad(at, self._tolerance()) is None and not self._flaps(agent) and not unread:
             self._world.wrong(f"incident {incident} although nothing was the matter with {agent.name}")
-            return
-        spell.incidents.add(incident)
-        if len(spell.incidents) > 1 and spell.since > self._forgotten_at and not self._world.stepped:
-            self._world.wrong(f"one trouble of {agent.name}, several incidents: {sorted(spell.incidents)}")
 
     def _flaps(self, agent: Agent) -> bool:
         return sum(1 for spell in agent.spells if spell.kind == "silent") >= 3
@@ -176,10 +179,19 @@ class Rules:
                 self._world.wrong(f"notice {sent.key} on {sent.channel} is try {sent.attempt} again")
             if other.channel == sent.channel and other.notice.sequence > notice.sequence:
                 self._world.wrong(f"notice {sent.key} goes over {sent.channel} after number {other.notice.sequence}")
+        if notice.kind == "agent" and notice.notice == "opened" and not self._world.stepped and not self._world.slept:
+            self._one_incident(self._agents[str(notice.agent)], notice)
         if self._trusted():
             self._kept(sent)
             if notice.notice == "resolved" and not notice.merged and len(fresh) == len(earlier):
                 self._was_alarmed(sent)
+
+    def _one_incident(self, agent: Agent, notice: Notice) -> None:
+        spell = agent.bad(self._world.at_wall(notice.since), ROUNDING)
+        if spell is not None and spell.since > self._forgotten_at:
+            spell.incidents.add(notice.incident_id)
+            if len(spell.incidents) > 1:
+                self._world.wrong(f"one trouble of {agent.name}, several incidents: {sorted(spell.incidents)}")
 
     def _kept(self, sent: Sent) -> None:
         kept = self._disk.outbox().get(sent.key)
@@ -204,8 +216,19 @@ class Rules:
 
     # --- At any time ---
 
+    def begins(self, life: Life) -> None:
+        """A life begins; from a disk that does not answer it learns nothing."""
+        world = self._world
+        self.life = life
+        if world.boots > self._boots:
+            self._boots = world.boots
+            self._unseen += [(at, abs(by)) for at, by in world.steps if at > self._died_at - UNREAD]
+        if self._disk.mood in ("slow", "hung"):
+            self._forgotten_at = self._world.now
+
     def died(self, life: Life) -> None:
         """A life ended; what it had not written yet is forgotten."""
+        self._died_at = self._world.now
         if not self._disk.is_trusted(life.since):
             self._forgotten_at = self._world.now
             self._world.note("not everything was on disk")

@@ -52,7 +52,7 @@ class Turns:
         self.endings: dict[str, Ending] = {}
         """How every turn of everybody ends for the time being; by agent, or all of them under ''."""
         self.check: Callable[[Turn], None] = lambda _: None
-        self.check_begin: Callable[[str], None] = lambda _: None
+        self.check_begin: Callable[[str, float], None] = lambda *_: None
         self._world = world
         self._agents = agents
         self._free: list[Turn] = []
@@ -134,10 +134,11 @@ class Runner:
         await self._pause(chance.uniform(0.0, 1.5))
         if chance.random() < 0.07:
             return ActionOutcome(result="busy", cause="a turn was active 3 s ago", retry_after=20.0)
-        self._turns.check_begin(request.agent)
+        asked = self._world.now
         if not await attendant.begin(("restart", request.agent)):
             return ActionOutcome(result="busy", cause="it came back before its restart began")
         await self._alive()
+        self._turns.check_begin(request.agent, asked)
         self._world.passed("begun")
         await self._prepare(request)
         ending, seconds = self._turns.fate(request.agent)

@@ -54,6 +54,8 @@ class World:
         """Until when a clock or the machine did what it ought not to."""
         self.stepped = 0.0
         """Seconds by which the wall clock was set so far, in either direction."""
+        self.steps: list[tuple[float, float]] = []
+        """When the wall clock was set, or went on alone, and by how many seconds."""
         self.set_at = -1e9
         """When the wall clock was set last."""
         self.boots = 1
@@ -123,6 +125,7 @@ class World:
     def suspend(self, seconds: float) -> None:
         """The machine sleeps."""
         self.note(f"suspended for {seconds:.0f} s")
+        self.steps.append((self.now, seconds))
         self.slept += seconds
         self._disturb()
 
@@ -131,6 +134,7 @@ class World:
         self.note(f"wall clock set by {by:+.1f} s")
         self._set_by += by
         self.set_at = self.now
+        self.steps.append((self.now, by))
         self.stepped += abs(by)
         self._disturb()
 

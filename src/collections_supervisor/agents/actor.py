@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from collections_supervisor.agents.health import first_state, next_due, next_glance, step
 from collections_supervisor.agents.ports import Heartbeat, Ports, Runner
 from collections_supervisor.agents.resuming import ended
-from collections_supervisor.agents.signs import stepped
+from collections_supervisor.agents.signs import moved
 from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.state import (
     ActionEnded,
@@ -36,6 +36,9 @@ from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentC
 from collections_supervisor.system.emit import write
 from collections_supervisor.system.inbox import Inbox
 from collections_supervisor.system.process_tree import Tree
+
+STALE = 2.0
+"""Seconds since the last look beyond which nothing is begun without another: while an attempt is under way it is one a second."""
 
 INBOX = 16
 """Events under way at one time: an action says two, a child one, each before its sender can say another."""
@@ -63,6 +66,8 @@ class AgentActor:
         self._told: AgentState | None = None
         self._reading: Reading | None = None
         self._looked: Now | None = None
+        self._seen: anyio.Event | None = None
+        """Set at the end of the next look, if somebody waits for it."""
         self._wanted = math.inf
         self._due = -math.inf
         self._unwritable = ""
@@ -125,7 +130,7 @@ class AgentActor:
         kept, record = self._ports.store.load(name), await self._ports.journal.read(name)
         tree = await self._find(record)
         if kept is not None:
-            self._state, self._looked = kept.state, kept.saved
+            self._state, self._looked = kept.state, kept.state.looked
         if kept is not None or record is not None:
             excused = kept is not None and kept.excused
             await self._apply(Resumed(record=record, running=tree is not None, excused=excused), tasks)
@@ -146,13 +151,16 @@ class AgentActor:
         reading = await self._heartbeat.read(now)
         late = now.mono - self._wanted
         is_news = reading != self._reading or reading.invalid or event is not None
-        if is_news or now.mono >= self._due or stepped(self._looked, now):
+        if is_news or now.mono >= self._due or moved(self._looked, now):
             self._reading = reading
             await self._apply(HeartbeatRead(reading=reading, since=self._looked, late=late), tasks)
             if event is not None:
                 await self._apply(event, tasks)
             self._due = next_due(self._policy, self._state, now)
         self._looked = now
+        if self._seen is not None:
+            self._seen.set()
+            self._seen = None
         if self._state is not self._told:
             await self._report()
 
@@ -225,6 +233,10 @@ class AgentActor:
             tasks.start_soon(self._watch_child)
 
     async def _begin(self, tasks: TaskGroup, request: ActionRequest, started: ActionStarted) -> AgentState | None:
+        if self._looked is None or self._ports.clock.now().mono > self._looked.mono + STALE:
+            # We stood still: it may have come back meanwhile, and the cheapest restart is the one that is not made.
+            self._seen = self._seen or anyio.Event()
+            await self._seen.wait()
         # Not through the inbox: what counts must be kept before it is begun, or a crash right after would pay twice.
         if self._is_current(request):
             await self._apply(started, tasks)

@@ -68,8 +68,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Its instants are told in the clocks of now."""
     excused: bool = False
     """The machine was off or asleep since then, so that nobody can have beaten."""
-    saved: Now | None = None
-    """What the clocks said then, where they go on since: how far they were set meanwhile shows against that."""
 
 
 class Store(Protocol):

@@ -71,6 +71,7 @@ def shifted(state: AgentState, by: float, latest: float = math.inf) -> AgentStat
         known_at=past(state.known_at),
         beat_at=past_if_any(state.beat_at),
         contact_at=past_if_any(state.contact_at),
+        looked=state.looked if by == 0.0 else None,
         unreadable_at=past_if_any(state.unreadable_at),
         vanished_at=past_if_any(state.vanished_at),
         attempt=replace(state.attempt, prove_by=move(state.attempt.prove_by)) if state.attempt is not None else None,

@@ -17,7 +17,7 @@ from collections_supervisor.agents.state import AgentState, RecordMiss
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import Beat, Now, Reading
-from collections_supervisor.system.clock import jump, span, stamp
+from collections_supervisor.system.clock import LEAST_JUMP, jump, span, stamp
 
 STOOD_STILL = 5.0
 """Seconds by which a look may be late before the agents are excused for them: we stood still, not they."""
@@ -49,8 +49,7 @@ def observe(turn: Turn, reading: Reading) -> None:
     if reading.status == "unreadable":
         return
     turn.set(trailing=reading.trailing)
-    contact = turn.state.contact_at
-    if reading.beat is not None and _is_news(turn, reading.beat):
+    if reading.beat is not None and _is_news(turn, reading.beat, reading.future):
         _take_beat(turn, reading.beat)
     elif turn.state.beat is None and reading.recorded_last_heartbeat is not None:
         # The log was rotated or emptied while we were away: our own line still knows the last beat.
@@ -60,21 +59,22 @@ def observe(turn: Turn, reading: Reading) -> None:
     elif reading.future == turn.state.beat:
         # Nobody was heard of: the wall clock was set back, and what is known lies in the future now.
         turn.set(future=reading.future)
-    elif reading.future == turn.state.future:
-        # An older beat is the newest that can be dated now, but contact there was since.
-        turn.set(contact_at=contact)
-    else:
+    elif reading.future != turn.state.future:
         turn.set(future=reading.future, contact_at=turn.now.mono, recorded=0)
 
 
-def _is_news(turn: Turn, beat: Beat) -> bool:
-    """Whether it is not older than what is known: a beat does not unhappen because its file is gone, or cannot be read now."""
+def _is_news(turn: Turn, beat: Beat, future: Beat | None) -> bool:
+    """Whether it is not older than what is known: a beat does not unhappen because its file is gone, or cannot be read now.
+
+    `future` is what came after it and cannot be dated.
+    """
     known, seen = turn.state.beat, turn.state.beat_at
     if known is None or seen is None or beat == known:
         return known is None
     # What is known bears too late a stamp where the wall clock was set back; the agent's next beat is the newer one all the same.
     in_the_future = known.stamp > turn.now.wall + timedelta(seconds=turn.policy.future_tolerance)
-    return beat.stamp >= known.stamp or in_the_future or turn.mono(beat.stamp) > seen
+    set_back = future is None and (in_the_future or turn.mono(beat.stamp) > seen)
+    return beat.stamp >= known.stamp or set_back
 
 
 def _note_source(turn: Turn, reading: Reading) -> None:
@@ -104,6 +104,7 @@ def _take_beat(turn: Turn, beat: Beat) -> None:
         beat=beat,
         beat_at=turn.mono_of_news(beat.stamp),
         contact_at=None,
+        looked=turn.now,
         recorded=0,
         pardon=0.0,
         verdicts=flapping.remember(turn.state.verdicts, True),
@@ -179,8 +180,15 @@ def stepped(since: Now | None, now: Now) -> float:
     return by if abs(by) > STEPPED + DRIFT * (now.mono - since.mono) else 0.0
 
 
+def moved(since: Now | None, now: Now) -> bool:
+    """Whether the machine slept since the last look, or its wall clock was set."""
+    return since is not None and (jump(since, now).slept > LEAST_JUMP or stepped(since, now) != 0.0)
+
+
 def _follow_clock(turn: Turn) -> None:
     """Tell in the new time what the stamps of beats to come are compared with, after the wall clock was set."""
+    if turn.state.looked is None or moved(turn.state.looked, turn.now):
+        turn.set(looked=turn.now)
     by = timedelta(seconds=stepped(turn.since, turn.now))
     attempt, child = turn.state.attempt, turn.state.child
     if by and attempt is not None and attempt.started is not None:

@@ -21,7 +21,6 @@ class AgentStates:
         self._fresh: set[str] = set()
         """Who was not asked for yet since the start."""
         self._excused = False
-        self._saved: Now | None = None
         self._encoded: dict[str, tuple[AgentState, msgspec.Raw]] = {}
 
     def restore(
@@ -32,12 +31,10 @@ class AgentStates:
         watched: Collection[str],
         now: Now,
         excused: bool,
-        saved: Now | None = None,
     ) -> dict[str, str]:
         """Take over what an earlier life kept, as far as it can be read; by name, why the rest cannot.
 
-        Of agents that are not `watched` now, only what still matters if they are again. `saved` is what the clocks said then,
-        if it was in this boot of the machine.
+        Of agents that are not `watched` now, only what still matters if they are again.
         """
         wrong = {}
         resting: dict[str, AgentState] = {}
@@ -51,7 +48,7 @@ class AgentStates:
                 self._states[name] = state
             elif len(resting) < DORMANT:
                 resting[name] = dormant(state, now.mono)
-        self._fresh, self._excused, self._saved = set(self._states), excused, saved
+        self._fresh, self._excused = set(self._states), excused
         # Behind the watched ones: who was given up last is then read first, and the oldest are those that are forgotten.
         self._states |= resting
         return wrong
@@ -64,7 +61,7 @@ class AgentStates:
         if name not in self._fresh:
             return Kept(state=state)
         self._fresh.discard(name)
-        return Kept(state=state, excused=self._excused, saved=self._saved)
+        return Kept(state=state, excused=self._excused)
 
     def save(self, name: str, state: AgentState) -> None:
         """Keep this state of the agent."""

@@ -73,7 +73,7 @@ async def _restore(
     now = clock.now()
     agents = {name: data for name, data in found.agents.items() if _can_be_agent(name)}
     watched = {agent.name for agent in config.agents}
-    wrong = states.restore(agents, found.shift, watched=watched, now=now, excused=found.excused, saved=found.saved)
+    wrong = states.restore(agents, found.shift, watched=watched, now=now, excused=found.excused)
     for name, why in wrong.items():
         path = config.supervisor.state_dir / f"{name}.unreadable-{now.wall:%Y%m%dT%H%M%SZ}"
         await _set_aside(name, path, agents[name], why, log, dry=dry)

@@ -101,12 +101,14 @@ def _replace(
 
 
 def _with_notices(incident: Incident, entries: list[Sent]) -> Incident:
-    settled = {entry.notice.sequence for entry in entries if entry.taken or entry.lost}
-    kept = [notice for notice in incident.outstanding if notice.sequence not in settled]
+    pending = {entry.notice.sequence for entry in entries if not entry.taken and not entry.lost}
+    newest = entries[-1].notice.sequence
+    # What came before the newest and is not there was dropped: told now, it would come after its own end.
+    kept = [notice for notice in incident.outstanding if notice.sequence in pending or notice.sequence > newest]
     owed = [entry.notice for entry in entries if entry.notice.sequence > incident.sequence and entry.pending and not entry.taken]
     return msgspec.structs.replace(
         incident,
-        sequence=max(incident.sequence, entries[-1].notice.sequence),
+        sequence=max(incident.sequence, newest),
         outstanding=(*kept, *owed),
         delivered=incident.delivered or any(entry.taken for entry in entries),
         evidence=incident.evidence or entries[-1].notice.evidence,

@@ -33,8 +33,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds to add to an instant of then: not 0 only if the machine was booted since."""
     excused: bool = False
     """The machine was off or asleep meanwhile, or may have been, so that nobody can have beaten."""
-    saved: Now | None = None
-    """The clocks when it was written; None if the machine was booted since."""
     report: Report | None = None
     set_aside: str = ""
     """Why what was found could not be used, wholly or in part; empty if it could, or nothing was there."""
@@ -88,7 +86,6 @@ def decode_snapshot(data: bytes, boot_id: str, now: Now) -> Loaded:
         agents={name: msgspec.Raw(bytes(raw)) for name, raw in state.agents.items()},
         shift=shift,
         excused=not same or now.slept - saved.slept > LEAST_JUMP,
-        saved=saved if same else None,
         report=decode_report(data),
     )
     try:

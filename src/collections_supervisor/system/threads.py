@@ -69,9 +69,16 @@ WRITE_DEADLINE = 10.0
 """Seconds until a write is given up."""
 
 
+@aiofiles.os.wrap
+def _make(call: Callable[[], _T]) -> _T:
+    return call()
+
+
 async def hop(pool: DaemonPool, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Await `call` on a thread of the pool. When cancelled before a thread took it, it is never made; later, it is abandoned."""
-    return await aiofiles.os.wrap(call)(*args, executor=pool, **kwargs)
+    # One wrapper for all calls: to make one anew costs more than most of them.
+    result: _T = await _make(partial(call, *args, **kwargs), executor=pool)
+    return result
 
 
 async def complete(pool: DaemonPool, write: Callable[[threading.Event], None], *, deadline: float = WRITE_DEADLINE) -> None:
