@@ -157,6 +157,21 @@ def test_a_process_of_ours_that_has_beaten_has_beaten_whatever_the_clock_says(ma
     assert (len(world.starts), world.report().status) == (1, "healthy")
 
 
+def test_beats_that_nobody_could_read_when_the_clock_was_set_are_as_young_as_they_are(make_world: Make) -> None:
+    world = make_world(restart=PLAN)
+    world.beat(1000.0)
+    world.run(1060.0)
+    world.status = "unreadable"
+    world.run(1100.0)
+    world.beats.append(Beat(stamp=world.wall(1100.0)))
+    world.set_clock(24 * HOUR)
+    world.run(1110.0)
+    world.status = None
+    world.run(1120.0)
+    assert (world.report().status, world.report().missed) == ("healthy", 0)
+    assert world.state.beat_at == pytest.approx(1100.0)
+
+
 # --- We stand still ---
 
 

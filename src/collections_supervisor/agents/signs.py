@@ -48,6 +48,8 @@ def observe(turn: Turn, reading: Reading) -> None:
         )
     if reading.status == "unreadable":
         return
+    if turn.looked is None or moved(turn.looked, turn.now):
+        turn.set(looked=turn.now)
     turn.set(trailing=reading.trailing)
     if reading.beat is not None and _is_news(turn, reading.beat, reading.future):
         _take_beat(turn, reading.beat)
@@ -187,8 +189,6 @@ def moved(since: Now | None, now: Now) -> bool:
 
 def _follow_clock(turn: Turn) -> None:
     """Tell in the new time what the stamps of beats to come are compared with, after the wall clock was set."""
-    if turn.state.looked is None or moved(turn.state.looked, turn.now):
-        turn.set(looked=turn.now)
     by = timedelta(seconds=stepped(turn.since, turn.now))
     attempt, child = turn.state.attempt, turn.state.child
     if by and attempt is not None and attempt.started is not None:

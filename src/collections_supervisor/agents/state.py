@@ -73,7 +73,7 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     """When a beat stamped in the future was first seen: contact, but no proof of health."""
     future: Beat | None = None
     looked: Now | None = None
-    """When its files were looked at, at its last beat or after the clocks last moved against each other; of this boot."""
+    """When its files were read, at its last beat or after the clocks last moved against each other; of this boot."""
     source: Literal["ok", "missing", "unreadable"] = "ok"
     source_error: str = ""
     unreadable_at: float | None = None

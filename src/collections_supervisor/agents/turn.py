@@ -19,6 +19,7 @@ class Turn:
         self.policy = policy
         self.since = since
         """When this agent was looked at before."""
+        self.looked = state.looked
         self.state = state
         self.now = now
         self.jitter = jitter
@@ -59,12 +60,12 @@ class Turn:
         return beat is not None and at is not None and beat.stamp > instant and at > self.mono(instant) - LEAST_JUMP
 
     def mono_of_news(self, stamp: datetime) -> float:
-        """A wall instant that was not known at the last look, as the monotonic clock's; never in the future.
+        """A wall instant that was not known when the files were last read, as the monotonic clock's; never in the future.
 
         Counted back from now it would be too old by as much as the machine slept, or its wall clock was set forward, since
-        then; counted on from the last look it is not.
+        then; counted on from that look it is not.
         """
         at = self.mono(stamp)
-        if self.since is not None:
-            at = max(at, self.since.mono + (stamp - self.since.wall).total_seconds())
+        if self.looked is not None:
+            at = max(at, self.looked.mono + (stamp - self.looked.wall).total_seconds())
         return min(at, self.now.mono)
