@@ -6,11 +6,16 @@ JSON line to the file named in COLLECTIONS_SUPERVISOR_HEARTBEAT.
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+
+from collections_supervisor.demo_books import Fault, make
+
+BOOKS = Path("~/.cache/collections-supervisor-demo/books").expanduser()
 
 
 def beat(message: str) -> None:
@@ -23,12 +28,35 @@ def beat(message: str) -> None:
         log.write(f"{line}\n".encode())
 
 
+def open_books() -> None:
+    """Have books of today in which one amount is wrong. Old ones are replaced: in them everything would be overdue."""
+    now = datetime.now().astimezone()  # noqa: TID251 - as above
+    old = BOOKS.with_name(f"books-{os.getpid()}")
+    if BOOKS.exists():
+        if now.timestamp() - BOOKS.stat().st_mtime < 12 * 3600:
+            return
+        BOOKS.rename(old)
+    make(BOOKS, seed=2026, invoices=60, now=now, faults=[Fault.AMOUNT_MISMATCH])
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def leave_waiting(count: int) -> None:
+    """Have so many messages wait in the mailer's queue."""
+    now = datetime.now(UTC).timestamp()  # noqa: TID251 - as above
+    messages = [{"type": "SEND_REMINDER", "invoice": f"INV-{back}", "_queued_at": now - back} for back in range(count)]
+    new = BOOKS / "cache" / "queues" / ".new"
+    new.write_text("".join(f"{json.dumps(message)}\n" for message in messages), encoding="utf-8")
+    new.replace(new.with_name("collections-emailer.jsonl"))
+
+
 def steady() -> None:
-    """Work without any trouble."""
+    """Work without any trouble, on books that are not quite in order."""
+    open_books()
     invoices = 0
     while True:
         invoices += 1
         beat(f"{invoices} invoices looked at")
+        leave_waiting(invoices % 8)
         time.sleep(1)
 
 

@@ -219,6 +219,193 @@ class ActorCrashed(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+# --- The books -------------------------------------------------------------------------------------------
+
+Severity = Literal["error", "warning"]
+Group = Literal["unpaid", "paid", "escalated", "review"]
+Role = Literal["mailer", "watcher"]
+Amounts = dict[str, str]
+"""Exact amounts as decimal strings with at least two decimals, by currency."""
+
+FindingKind = Literal[
+    "unreadable_file",
+    "corrupt_file",
+    "checksum_mismatch",
+    "bad_amount",
+    "unknown_status",
+    "duplicate_invoice",
+    "archive_and_active",
+    "missing_in_ledger",
+    "missing_in_state",
+    "status_mismatch",
+    "amount_mismatch",
+    "duplicate_ledger_entry",
+    "ledger_summary_drift",
+    "ledger_unparsable_line",
+    "partial_payment",
+    "stale_payment",
+    "reminder_missed",
+    "reminder_repeated",
+    "overdue_not_escalated",
+    "degraded_mode",
+    "state_missing",
+    "ledger_missing",
+    "left_over_temp",
+]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with the books. It is the same finding as long as kind, path and invoice are."""
+
+    kind: FindingKind
+    severity: Severity
+    path: str | None
+    invoice: str | None
+    detail: str
+    """What is wrong, with both figures where two differ."""
+    advice: str = ""
+    """What a person should do."""
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """How many invoices, and over how much."""
+
+    count: int = 0
+    amounts: Amounts = {}
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """All invoices by what their status means."""
+
+    unpaid: Total = Total()
+    paid: Total = Total()
+    escalated: Total = Total()
+    review: Total = Total()
+
+
+class LedgerTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What the entries of the ledger add up to."""
+
+    unpaid: Amounts = {}
+    paid: Amounts = {}
+    escalated: Amounts = {}
+
+
+class BooksReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the books agree."""
+
+    checked_at: datetime
+    consistent: bool
+    """No finding is an error."""
+    totals: Totals | None
+    """None where the invoices could not be read."""
+    ledger: LedgerTotals | None
+    """None where it could not be compared."""
+    findings: tuple[Finding, ...]
+    """The first thousand, errors first."""
+    finding_counts: dict[str, int]
+    files_read: int
+    duration_s: float
+
+
+class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue."""
+
+    name: str
+    depth: int
+    oldest_age_s: float | None
+    invalid: int
+    healthy: bool
+    reason: str = ""
+    """Why it is not healthy."""
+
+
+class QueuesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All queues."""
+
+    healthy: bool
+    limit: int
+    items: tuple[QueueReport, ...]
+
+
+class BooksAudited(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: the books were looked at. What was not looked at is None."""
+
+    at: datetime
+    books: "BooksReport | None" = None
+    why_not: str = ""
+    """Why there are no books."""
+    queues: "QueuesReport | None" = None
+    activity: "ActivityReport | None" = None
+
+
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """To the auditor: an agent with a role in the collection does not work, or did not; what does that cost?"""
+
+    role: Role
+    since: datetime
+    """Its last beat before."""
+    until: datetime | None = None
+    """None: it lasts."""
+
+
+class ImpactAssessed(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: what the outage of an agent costs; None where nobody can tell."""
+
+    agent: str
+    outage: Outage
+    impact: "Impact | None"
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from when a payment could be known until it was."""
+
+    mean: float
+    p95: float
+
+
+class ActivityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done in the last `window_s` seconds; what nothing tells is None."""
+
+    window_s: int
+    emails_sent: int | None
+    payments_detected: int | None
+    errors: int | None
+    payment_latency_s: Latency | None
+
+
+class AtStake(msgspec.Struct, frozen=True, kw_only=True):
+    """One invoice that an outage concerns."""
+
+    invoice: str
+    amount: str
+    currency: str
+
+
+class Impact(msgspec.Struct, frozen=True, kw_only=True):
+    """What an outage of an agent costs, for the time from its last beat until `until`."""
+
+    role: Role
+    since: datetime
+    until: datetime
+    count: int
+    """Reminders that fell due and were not sent, or payments that were detected late."""
+    amounts: Amounts
+    """Each invoice once."""
+    largest: tuple[AtStake, ...] = ()
+    """The three largest invoices among them."""
+    next_at: datetime | None = None
+    """The next midnight, when further reminders fall due."""
+    next_count: int = 0
+    next_amounts: Amounts = {}
+    outstanding: Amounts = {}
+    """All that is unpaid or escalated."""
+    delay_s: Latency | None = None
+    """By how much the payments were detected late."""
+    text: str = ""
+    """The same in one or two sentences, without what is 0."""
+
+
 # --- Incidents and notices -------------------------------------------------------------------------------
 
 
@@ -243,6 +430,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Automatic restarts are held: more severe than the same trouble without."""
     evidence: str = ""
     """The file with what was seen at the moment of failure, below the state folder."""
+    impact: Impact | None = None
+    """What the outage costs."""
     grouped: tuple["Grouped", ...] = ()
     """All incidents that this one delivery tells of, the first one included; empty where it is about one only."""
 
@@ -326,6 +515,7 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...] = ()
     """Whom an incident of a host or provider is about."""
     evidence: str = ""
+    impact: Impact | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,6 +534,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     undelivered: tuple[Undelivered, ...] = ()
     proven: dict[str, datetime] = {}
     """The last delivery of each channel that ever delivered anything."""
-    books: None = None
-    queues: None = None
-    metrics: None = None
+    books: BooksReport | None = None
+    books_reason: str = ""
+    """Why there are no books."""
+    queues: QueuesReport | None = None
+    metrics: ActivityReport | None = None

@@ -419,6 +419,29 @@ class Site:
         """Append a miss that another tool recorded `ago` seconds in the past."""
         self.beat(agent, ago, stale=True)
 
+    def configure_books(self, check_interval: str = "15m", **books: Any) -> None:
+        """Have books below this site and one agent that is well; `books` are further members of their section."""
+        self.beat("mailer")
+        watched = {"name": "mailer", "timeout": "1h", "restart": {"kind": "none"}}
+        places = {"state_dir": "invoices", "ledger": "ledger.md", "queue_dir": "cache/queues", "cache_dir": "cache"}
+        self.configure([watched], books={"enabled": True, **places, **books}, supervisor={"check_interval": check_interval})
+
+    def invoice(self, path: str, content: Any) -> Path:
+        """Write an invoice below the folder of invoices; bytes as they are, anything else as JSON."""
+        target = self.root / "invoices" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else json.dumps(content, indent=2).encode())
+        return target
+
+    def ledger(self, *entries: str, **sections: Sequence[str]) -> Path:
+        """Write a ledger: entries that are unpaid, or those of each section; without a Summary."""
+        path = self.root / "ledger.md"
+        lines = ["# Collections Ledger"]
+        for name, content in {"unpaid": entries, "paid": (), "escalated": (), **sections}.items():
+            lines += ["", f"## {name.capitalize()}", "", *content]
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        return path
+
     def let_pass(self, seconds: float) -> None:
         """Have everything that is kept be so much older; nothing may run meanwhile."""
         for path in [*self.root.glob("heartbeats/*.log"), *self.state.glob("**/*.json*")]:

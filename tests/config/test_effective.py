@@ -53,8 +53,7 @@ def test_each_value_says_where_it_came_from(load_text: Load) -> None:
     assert sections["supervisor.state_dir"] == "environment STATE_DIRECTORY"
     assert sections["heartbeats.miss_threshold"] == "file"
     assert sections["heartbeats.startup_grace"] == "derived from timeout"
-    assert sections["books.enabled"] == "default, not in this release"
-    assert sections["books.degraded_mode"] == "default"
+    assert sections["books.enabled"] == "default"
     watcher = origins(loaded, "payment-watcher")
     assert watcher["period"] == watcher["name"] == "file"
     assert watcher["role"] == "derived from name"
@@ -73,8 +72,6 @@ def test_the_text_is_toml_that_gives_the_same_settings_again(load_text: Load) ->
     for text in ("", RICH, "restart.kind = 'process'\nrestart.command = ['/x']"):
         first = load_text(text)
         again = load_text(format_effective(first))
-        # Not in this release, so that the text cannot switch it on.
-        assert again.config.books.enabled
         assert again.config == first.config
 
 

@@ -18,9 +18,6 @@ Faults = Callable[..., list[str]]
         ("restart.max_rss = '1G'", "restart.max_rss"),
         ("logging.format = 'ecs'", "logging.format"),
         ("logging.format = 'gcp'", "logging.format"),
-        ("books.enabled = true", "books.enabled"),
-        ("books.degraded_mode = true", "books.degraded_mode"),
-        ("books.verify_checksums = true", "books.verify_checksums"),
         ("metrics.path = 'x.prom'", "metrics.path"),
         ("deadman.url = 'https://example.org/x'", "deadman.url"),
         ("deadman.command = ['x']", "deadman.command"),
@@ -34,15 +31,15 @@ def test_switching_it_on_is_refused(faults: Faults, text: str, key: str) -> None
 
 
 def test_a_variable_cannot_switch_it_on_either(faults: Faults) -> None:
-    (fault,) = faults("", {"COLLECTIONS_SUPERVISOR__BOOKS__ENABLED": "true"})
-    assert "books.enabled: true is not in this release, only false" in fault
+    (fault,) = faults("", {"COLLECTIONS_SUPERVISOR__METRICS__PATH": "x.prom"})
+    assert "metrics.path: " in fault
+    assert "is not in this release, only" in fault
 
 
 def test_leaving_it_off_explicitly_is_fine(load_text: Load) -> None:
     load_text("""
         restart = { output = "log", max_rss = "" }
         logging = { format = "json" }
-        books = { enabled = false, degraded_mode = false, verify_checksums = false }
         metrics = { path = "" }
         deadman = { url = "", command = [] }
     """)
@@ -50,5 +47,5 @@ def test_leaving_it_off_explicitly_is_fine(load_text: Load) -> None:
 
 def test_defaults_are_not_refused(load_text: Load) -> None:
     config = load_text().config
-    assert config.books.enabled
-    assert NOT_YET["books.enabled"] == (False,)
+    assert config.metrics.path is None
+    assert NOT_YET["metrics.path"] == (None,)

@@ -38,7 +38,7 @@ def test_an_opening_waits_for_another_that_may_follow(
     world.hear("a", trouble=make_trouble())
     world.look()
     assert world.words == []
-    assert waits_until(world.fleet, world.state) == 1030.0
+    assert waits_until(world.fleet, world.state) == (1030.0,)
     world.hear("b")
     world.look(1.0)
     assert world.words == [("opened", "a")], "and no longer once it cannot"

@@ -146,5 +146,5 @@ def test_ten_names_are_enough() -> None:
 
 
 def test_a_key_that_is_none_of_ours_is_no_crash() -> None:
-    odd = {"agent": None, "kind": "books", "notice": "reminder"}
+    odd = {"agent": None, "kind": "supervisor", "notice": "reminder"}
     assert notice_text(notice(dedup_key="", **odd), None).startswith(" still needs you")

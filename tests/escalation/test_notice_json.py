@@ -40,6 +40,7 @@ def test_the_members_and_their_values(make_notice: Make) -> None:
         "attempt": 4,
         "merged": False,
         "evidence": None,
+        "impact": None,
     }
 
 

@@ -175,6 +175,18 @@ def test_a_merged_end_climbs_only_when_nobody_below_can_be_told(make_notice: Mak
     assert [name for _, name in desk.plan().skip] == ["high"]
 
 
+def test_a_merged_end_goes_at_once_where_the_alarm_may_have_got_through(make_notice: Make) -> None:
+    desk = Desk()
+    opened = desk.put(make_notice(1))
+    for name in ("low", "also-low", "mid"):
+        desk.book.attempt(opened.key, name)
+    desk.put(make_notice(2, notice="resolved", merged=True))
+    assert desk.starts() == [(1, "low"), (1, "also-low"), (1, "mid")]
+    desk.settle(opened, "mid")
+    assert (2, "mid") in desk.starts()
+    assert (2, "high") not in desk.starts()
+
+
 @given(st.data())
 def test_nothing_is_ever_stuck_and_order_is_kept(data: st.DataObject) -> None:
     """Whatever fails: in the end every alarm was delivered or given up everywhere it was due, in order on each channel."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from collections_supervisor.messages import Held, Report, Undelivered
 from collections_supervisor.reporting.report_json import encode_report
-from collections_supervisor.reporting.table import columns_of, format_report, wrap
+from collections_supervisor.reporting.table import format_report
+from collections_supervisor.reporting.text import columns_of, wrap
 
 Make = Callable[..., Any]
 

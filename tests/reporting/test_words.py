@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collections_supervisor.messages import AgentReport, IncidentReport, Report
+from collections_supervisor.messages import AgentReport, BooksReport, IncidentReport, QueueReport, QueuesReport, Report
 from collections_supervisor.reporting import words
 
 MakeReport = Callable[..., Report]
@@ -50,6 +51,35 @@ def test_the_worst_come_first_and_the_others_stay_in_order(make_report: MakeRepo
     report = make_report(*(make_agent(str(number), status) for number, status in enumerate(statuses)))
     assert [agent.name for agent in words.worst_first(report)] == ["3", "5", "4", "1", "0", "2"]
     assert words.counts(report) == [("escalated", 2), ("unknown", 1), ("late", 1), ("healthy", 2)]
+
+
+def test_what_is_wrong_beside_the_agents(make_report: MakeReport, make_agent: MakeAgent, now: datetime) -> None:
+    books = BooksReport(
+        checked_at=now,
+        consistent=False,
+        totals=None,
+        ledger=None,
+        findings=(),
+        finding_counts={},
+        files_read=0,
+        duration_s=0.0,
+    )
+    well, bad = (QueueReport(name=name, depth=0, oldest_age_s=None, invalid=0, healthy=name == "a") for name in ("a", "b<"))
+    queues = QueuesReport(healthy=False, limit=100, items=(well, bad))
+    agent = make_agent("x", "healthy")
+    both = make_report(agent, verdict="degraded", books=books, queues=queues)
+    assert words.headline(both) == "Degraded: the books do not agree, queue b< is unhealthy"
+    assert words.headline(make_report(make_agent("x", "unknown"), verdict="degraded", books=books)) == (
+        "The state of x is unknown; the books do not agree"
+    )
+    good = msgspec.structs.replace(books, consistent=True)
+    assert words.headline(make_report(agent, verdict="degraded", books=good)) == "Degraded: see the open incidents"
+
+
+def test_what_an_incident_is_about(make_incident: Callable[..., IncidentReport]) -> None:
+    assert words.subject(make_incident(agent="mailer")) == "mailer"
+    assert words.subject(make_incident(agent=None, kind="queue", subject="mailer")) == "queue mailer"
+    assert words.subject(make_incident(agent=None, kind="books")) == "books"
 
 
 @pytest.mark.parametrize(

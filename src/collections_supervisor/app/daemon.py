@@ -80,6 +80,8 @@ class Daemon:
                 self._supervise(sinks, "reporter", parts.reporter, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
+                if parts.auditor is not None:
+                    self._supervise(middle, "auditor", parts.auditor, parts)
                 async with anyio.create_task_group() as agents:
                     for policy in self._config.agents:
                         agents.start_soon(self._supervise_agent, policy, parts, name=f"agent {policy.name}")

@@ -32,6 +32,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     outbox: Outbox
     fleet: FleetState
+    report: Report | None = None
+    """What was told last."""
 
 
 class DryStore:
@@ -61,9 +63,9 @@ async def recall(
     outbox = await FileOutbox.load(folder / "outbox.jsonl", channels, clock, log)
     fleet = rebuild(found.fleet, map(_sent, outbox.entries()), config.escalation.repeat_after, clock.now())
     if dry:
-        return Memory(states=states, store=DryStore(), outbox=MemoryOutbox(), fleet=fleet)
+        return Memory(states=states, store=DryStore(), outbox=MemoryOutbox(), fleet=fleet, report=found.report)
     await outbox.compact({incident.dedup_key for incident in (*fleet.open.values(), *fleet.closing.values())})
-    return Memory(states=states, store=snapshots, outbox=outbox, fleet=fleet)
+    return Memory(states=states, store=snapshots, outbox=outbox, fleet=fleet, report=found.report)
 
 
 async def _restore(

@@ -1,13 +1,17 @@
 """One sweep over everything: judge, act, tell, keep, and report."""
 
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 
 from collections_supervisor.app.daemon import open_parts
 from collections_supervisor.app.parts import Parts, Run
+from collections_supervisor.app.progress import show_progress
+from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.coordination.coordinator import CRASHES
 from collections_supervisor.messages import ActorCrashed, Report
 from collections_supervisor.system.shutdown import Shutdown
 
@@ -47,9 +51,17 @@ class Sweep:
             async with anyio.create_task_group() as middle:
                 # Beside the actions: a human is not to wait for the end of a restart.
                 middle.start_soon(parts.coordinator.run)
+                if parts.auditor is not None:
+                    middle.start_soon(self._audit, parts.auditor, parts)
+                    middle.start_soon(show_progress, parts.auditor, sys.stderr)
                 await self._look_at_all(parts)
+                if parts.auditor is not None:
+                    await self._unless_stopped(parts.auditor.finished.wait)
                 middle.cancel_scope.cancel()
             await parts.coordinator.settle()
+            if parts.auditor is not None:
+                await parts.auditor.assess()
+                await parts.coordinator.settle()
             await self._let_tell(parts)
             report = await parts.coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()
@@ -65,6 +77,21 @@ class Sweep:
                     agents.start_soon(self._look_at, policy, parts, name=f"agent {policy.name}")
 
         await self._unless_stopped(look)
+
+    async def _audit(self, auditor: Auditor, parts: Parts) -> None:
+        try:
+            await auditor.run()
+        except Exception as error:
+            self._run.log.critical(
+                "supervisor.actor_crashed",
+                message=f"a bug ended the audit: {error!r}",
+                actor="auditor",
+                agent=None,
+                crashes=1,
+                exc_info=error,
+            )
+            await parts.coordinator.tell(ActorCrashed(actor="auditor", agent=None, crashes=CRASHES, error=repr(error)))
+            auditor.finished.set()
 
     async def _look_at(self, policy: AgentConfig, parts: Parts) -> None:
         try:

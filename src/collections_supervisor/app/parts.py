@@ -21,19 +21,33 @@ from collections_supervisor.agents.ports import Ports as AgentPorts
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
+from collections_supervisor.books.audit import Books
+from collections_supervisor.books.auditor import Auditor
+from collections_supervisor.books.auditor import Ports as AuditorPorts
+from collections_supervisor.books.telling import told_before
 from collections_supervisor.config.schema import AgentConfig, Config, OpenClawChannel, WebhookChannel
 from collections_supervisor.coordination.coordinator import Coordinator, Fleet
 from collections_supervisor.coordination.ports import Ports as FleetPorts
 from collections_supervisor.escalation.channels import Channel, dry_channels, open_channels
 from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.notifier import Notifier
-from collections_supervisor.messages import NoticeAttempted, NoticeDelivered, NoticeExpired, Report, Standing
+from collections_supervisor.messages import (
+    BooksAudited,
+    ImpactAssessed,
+    NoticeAttempted,
+    NoticeDelivered,
+    NoticeExpired,
+    Outage,
+    Report,
+    Standing,
+)
 from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
 from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
+from collections_supervisor.system.zone import local_zone
 
 HOST_SIZE = 3
 """Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
@@ -57,12 +71,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Faces:
-    """Where the coordinator's word goes: the page, the notices, the restart slots."""
+    """Where the coordinator's word goes: the page, the notices, the auditor, the restart slots."""
 
-    def __init__(self, reporter: Reporter | None, notifier: Notifier, slots: RestartSlots) -> None:
+    def __init__(
+        self, reporter: Reporter | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
+    ) -> None:
         self._reporter = reporter
         self._notifier = notifier
         self._slots = slots
+        self._auditor = auditor
 
     def show(self, report: Report) -> None:
         """Render this report."""
@@ -72,6 +89,11 @@ class Faces:
     def notify(self, standing: Standing) -> None:
         """See to it that a human gets what is owed."""
         self._notifier.publish(standing)
+
+    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
+        """Find out what these outages cost."""
+        if self._auditor is not None:
+            self._auditor.ask_for_costs(outages)
 
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
         """Begin no restart of the agents that are held."""
@@ -107,9 +129,10 @@ class Parts:
         )
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
+        self.auditor = self._make_auditor(memory)
         fleet = fleet_of(run)
         ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store)
-        self.coordinator = Coordinator(fleet, ports, Faces(self.reporter, self.notifier, slots), memory.fleet)
+        self.coordinator = Coordinator(fleet, ports, Faces(self.reporter, self.notifier, slots, self.auditor), memory.fleet)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
         if self._run.dry:
@@ -137,8 +160,18 @@ class Parts:
             tell=self._tell,
         )
 
-    async def _tell(self, message: NoticeAttempted | NoticeDelivered | NoticeExpired) -> bool:
-        # The two know each other: the coordinator says what is due, the notifier what became of it.
+    def _make_auditor(self, memory: Memory) -> Auditor | None:
+        config, report = self._run.config, memory.report
+        if not config.books.enabled:
+            return None
+        books = Books(config.books, local_zone(self._run.environ))
+        findings = report.books.findings if report is not None and report.books is not None else ()
+        queues = report.queues.items if report is not None and report.queues is not None else ()
+        ports = AuditorPorts(clock=self._run.clock, log=self._run.log, tell=self._tell)
+        return Auditor(books, config.supervisor.check_interval, ports, told_before(findings, queues))
+
+    async def _tell(self, message: BooksAudited | ImpactAssessed | NoticeAttempted | NoticeDelivered | NoticeExpired) -> bool:
+        # They know each other: the coordinator says what is due or worth knowing, they what became of it.
         return await self.coordinator.tell(message)
 
     def agent(self, policy: AgentConfig) -> AgentActor:
@@ -183,6 +216,8 @@ def fleet_of(run: Run) -> Fleet:
         run_id=run.run_id,
         version=__version__,
         once=run.once,
+        books=config.books.enabled,
+        roles={agent.name: agent.role for agent in config.agents if agent.role},
     )
 
 

@@ -206,8 +206,8 @@ class World:
                 self._at(self._now, lambda: self._handle(granted))
             case RunAction():
                 self._at(self._now, self._act)
-            case GiveSlotBack():
-                pass  # there is nobody else to take it
+            case GiveSlotBack():  # pragma: no cover - only who waits for a slot gives it back, and here nobody waits
+                pass
 
     def _act(self) -> None:
         self._handle(ActionStarted(at=self._clock().wall))

@@ -9,7 +9,7 @@ import msgspec
 from collections_supervisor.app.simulate import Moment, Simulation, Totals
 from collections_supervisor.app.simulated_notices import DELIVERED
 from collections_supervisor.app.simulated_world import FAILED, HELD, MISSED, RESTARTED, after
-from collections_supervisor.reporting.table import wrap
+from collections_supervisor.reporting.text import wrap
 from collections_supervisor.system.clock import span
 
 # Which moments make one run, and how many of each are worth a line of their own.

@@ -11,7 +11,8 @@ from collections_supervisor.config import agents, schema
 from collections_supervisor.config.advice import advice
 from collections_supervisor.config.channels import KEY as CHANNELS
 from collections_supervisor.config.channels import read_channels
-from collections_supervisor.config.checks import Places
+from collections_supervisor.config.checks import Places, Refused
+from collections_supervisor.config.defaults import default
 from collections_supervisor.config.effective import Loaded, effective
 from collections_supervisor.config.files import find_config, home_directory, read_document, source_name
 from collections_supervisor.config.keys import KEYS
@@ -70,7 +71,7 @@ def build(
     chosen = _agents(written, agents_flag, sections, file)
     settings = _section_settings(sections)
     problems.raise_if_any()
-    config = _config(path, settings, chosen)
+    config = _config(path, settings, chosen, inspector.places)
     channels = config.escalation.channels
     return Loaded(config=config, warnings=advice(chosen, channels), effective=effective(settings, chosen))
 
@@ -114,7 +115,14 @@ def _section_settings(sections: Sections) -> Settings:
     return {key: special.get(key) or sections.get(key) for key in KEYS}
 
 
-def _config(path: Path | None, settings: Settings, chosen: list[agents.Agent]) -> schema.Config:
+def _has_own_books(settings: Settings, places: Places) -> bool:
+    try:
+        return any(settings[key].value != default(key, places) for key in ("books.state_dir", "books.ledger"))
+    except Refused:  # without a home there is no usual place
+        return True
+
+
+def _config(path: Path | None, settings: Settings, chosen: list[agents.Agent], places: Places) -> schema.Config:
     def section(name: str) -> dict[str, Any]:
         return {key.removeprefix(f"{name}."): setting.value for key, setting in settings.items() if key.startswith(f"{name}.")}
 
@@ -123,7 +131,7 @@ def _config(path: Path | None, settings: Settings, chosen: list[agents.Agent]) -
         supervisor=schema.SupervisorConfig(**section("supervisor")),
         logging=schema.LoggingConfig(**section("logging")),
         escalation=schema.EscalationConfig(**section("escalation")),
-        books=schema.BooksConfig(**section("books")),
+        books=schema.BooksConfig(**section("books"), configured=_has_own_books(settings, places)),
         dashboard=schema.DashboardConfig(**section("dashboard")),
         metrics=schema.MetricsConfig(**section("metrics")),
         deadman=schema.DeadmanConfig(**section("deadman")),

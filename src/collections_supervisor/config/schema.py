@@ -171,6 +171,8 @@ class BooksConfig(msgspec.Struct, frozen=True, kw_only=True):
     degraded_mode: bool = False
     verify_checksums: bool = False
     currency: str = "USD"
+    configured: bool = False
+    """Whether they lie elsewhere than they do by default; not a key of its own: in the usual place there need not be any."""
 
 
 class DashboardConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import assert_never
 import anyio
 import msgspec
 
-from collections_supervisor.coordination import deliveries
+from collections_supervisor.coordination import bookkeeping, deliveries
 from collections_supervisor.coordination.evidence import evidence, with_evidence
 from collections_supervisor.coordination.grouping import announce
 from collections_supervisor.coordination.judgement import judge, next_timer
@@ -18,10 +18,14 @@ from collections_supervisor.messages import (
     Acknowledge,
     ActorCrashed,
     AgentChanged,
+    BooksAudited,
+    Impact,
+    ImpactAssessed,
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
     Now,
+    Outage,
     Report,
     Value,
 )
@@ -30,7 +34,9 @@ from collections_supervisor.system.emit import write
 
 __all__ = ["CRASHES", "GATHER", "INBOX", "Coordinator", "Fleet", "FleetState", "Ports", "Sinks", "Store"]
 
-Message = AgentChanged | ActorCrashed | Acknowledge | NoticeAttempted | NoticeDelivered | NoticeExpired
+Message = (
+    AgentChanged | ActorCrashed | Acknowledge | BooksAudited | ImpactAssessed | NoticeAttempted | NoticeDelivered | NoticeExpired
+)
 
 INBOX = 4096
 """Messages under way at one time; more agents than this take turns."""
@@ -66,6 +72,9 @@ class Coordinator:
         self._send, self._inbox = anyio.create_memory_object_stream[Message](INBOX)
         self._facts: dict[str, AgentChanged] = {}
         self._unwatched: dict[str, str] = {}
+        self._audited: BooksAudited | None = None
+        self._outages: dict[str, Outage] = {}
+        self._impacts: dict[str, Impact | None] = {}
         self._ready = False
         self._look_until = math.inf
         self._judged: Now | None = None
@@ -143,6 +152,12 @@ class Coordinator:
                 self._note_crash(message)
             case Acknowledge():
                 self._acknowledge(message)
+            case BooksAudited():
+                self._audited = message
+                self._state = bookkeeping.note_audit(self._state, message)
+            case ImpactAssessed(agent=agent, outage=outage, impact=impact):
+                if self._outages.get(agent) == outage:
+                    self._impacts[agent] = impact
             case NoticeDelivered():
                 self._state = deliveries.delivered(self._state, message)
             case NoticeExpired():
@@ -186,18 +201,28 @@ class Coordinator:
     # --- What follows from it ---
 
     async def _judge(self, now: Now) -> None:
-        judgement = judge(self._fleet, self._state, self._facts, now)
+        judgement = judge(self._fleet, self._state, self._facts, now, self._audited, self._impacts)
         self._state = judgement.state
         self._judged = now
         for said in judgement.said:
             write(self._log, said)
+        self._ask_for_costs()
         # Whoever waits for a slot waits for this too; a disk that hangs must not keep them.
         self._sinks.restrain(judgement.restraint.held, judgement.restraint.one_at_a_time)
         for key in judgement.opened[:EVIDENCE_AT_ONCE]:
             await self._keep_evidence(key, now)
         # What an earlier life had not told yet may be over, and is not to be told without knowing how the agent is.
         if self._has_looked(now):
-            self._state = announce(self._fleet, self._state, self._facts, now)
+            self._state = announce(self._fleet, self._state, self._facts, now, self._impacts)
+
+    def _ask_for_costs(self) -> None:
+        outages = bookkeeping.outages(self._fleet, self._state, self._facts)
+        if outages == self._outages:
+            return
+        self._outages = outages
+        # What is known of an outage holds until more is known of the same one.
+        self._impacts = {name: impact for name, impact in self._impacts.items() if name in outages}
+        self._sinks.ask_for_costs(outages)
 
     def _has_looked(self, now: Now) -> bool:
         """Whether every agent was looked at in this life, or had the time for it."""
@@ -242,6 +267,7 @@ class Coordinator:
             run_id=self._fleet.run_id,
             version=self._fleet.version,
             stopped=stopped,
+            audited=self._audited,
         )
 
 

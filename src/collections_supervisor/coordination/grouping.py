@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from collections_supervisor.coordination.bookkeeping import IMPACT_WAIT, NO_IMPACTS, Impacts, awaits_impact
 from collections_supervisor.coordination.incident import Incident, Subject, is_told, with_notice
 from collections_supervisor.coordination.silence import is_silence
 from collections_supervisor.coordination.state import Facts, Fleet, FleetState, covered, key_of
@@ -16,9 +17,9 @@ MOST = 100
 """Incidents in one notice; more become several notices."""
 
 
-def announce(fleet: Fleet, state: FleetState, facts: Facts, now: Now) -> FleetState:
+def announce(fleet: Fleet, state: FleetState, facts: Facts, now: Now, impacts: Impacts = NO_IMPACTS) -> FleetState:
     """The state with a notice for every opening that need not wait any longer."""
-    waiting = _waiting(state)
+    waiting = [incident for incident in _waiting(state) if not awaits_impact(fleet, incident, impacts, now.mono)]
     told: dict[str, Incident] = {}
     for incident in waiting:
         if not fleet.groups or is_silence(incident):
@@ -30,10 +31,13 @@ def announce(fleet: Fleet, state: FleetState, facts: Facts, now: Now) -> FleetSt
     return msgspec.structs.replace(state, open={**state.open, **told}) if told else state
 
 
-def waits_until(fleet: Fleet, state: FleetState) -> float | None:
-    """The monotonic instant at which the openings that still wait are told, whatever happens; None if none waits."""
+def waits_until(fleet: Fleet, state: FleetState) -> tuple[float, ...]:
+    """The monotonic instants at which openings that still wait are told, whatever happens."""
     waiting = _waiting(state)
-    return waiting[0].told_at + fleet.group_wait if waiting else None
+    if not waiting:
+        return ()
+    group = waiting[0].told_at + fleet.group_wait
+    return (group, *(incident.told_at + IMPACT_WAIT for incident in waiting)) if fleet.books else (group,)
 
 
 def _waiting(state: FleetState) -> list[Incident]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from collections_supervisor.coordination.wording import group_text, notice_text
-from collections_supervisor.messages import AgentReport, Grouped, IncidentKind, Notice, Trouble
+from collections_supervisor.messages import AgentReport, Grouped, Impact, IncidentKind, Notice, Trouble
 
 FURTHEST = 1e10
 """Seconds from now at which something may have happened: all is read from files, and nothing is three hundred years old."""
@@ -65,6 +65,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """An agent of a silent host came back: the others may follow."""
     rebuilt: bool = False
     """Only the outbox told of it: it is not over merely because an agent that is judged afresh has missed nothing yet."""
+    silent_since: Stamp | None = None
+    """The last beat of its agent before it was opened."""
+    impact: Impact | None = None
+    """What the outage costs, as far as it is known."""
     recovered_at: Stamp | None = None
     resolved_at: Stamp | None = None
 
@@ -112,6 +116,7 @@ def with_notice(
         merged=merged,
         held=incident.held and what != "resolved",
         evidence=incident.evidence,
+        impact=incident.impact,
         grouped=tuple(_grouped(one) for one in group),
     )
     text = group_text(notice) if notice.grouped else notice_text(notice, report, ending)

@@ -56,6 +56,7 @@ def begin(subject: Subject, trouble: Trouble, mono: float, *, restarts_before: i
         holds_told={trouble.hold: hold} if hold else {},
         held=trouble.held,
         restarts_before=restarts_before,
+        silent_since=subject.report.last_heartbeat if subject.report is not None else None,
         recovered_at=trouble.recovered_at,
     )
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from collections_supervisor.coordination import incidents as rules
+from collections_supervisor.coordination.bookkeeping import NO_IMPACTS, Impacts, ending, troubles
 from collections_supervisor.coordination.cluster import Cluster, Restraint, covers, for_good, is_back, restraint
 from collections_supervisor.coordination.grouping import waits_until
 from collections_supervisor.coordination.incident import Incident, Subject, is_told
@@ -22,7 +23,7 @@ from collections_supervisor.coordination.state import (
     note_end,
 )
 from collections_supervisor.coordination.wording import PROVIDER, listed
-from collections_supervisor.messages import AgentChanged, Emit, Level, Now, Trouble, Value
+from collections_supervisor.messages import AgentChanged, BooksAudited, Emit, Level, Now, Trouble, Value
 from collections_supervisor.system.clock import stamp
 from collections_supervisor.system.supervision import STEADY
 
@@ -39,13 +40,18 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     restraint: Restraint
 
 
-def judge(fleet: Fleet, state: FleetState, facts: Facts, now: Now) -> Judgement:
+def judge(
+    fleet: Fleet, state: FleetState, facts: Facts, now: Now, audited: BooksAudited | None = None, impacts: Impacts = NO_IMPACTS
+) -> Judgement:
     """Compare what is known of everybody with the incidents that are open. Says nothing to anybody yet."""
     facts = {name: facts[name] for name in fleet.names if name in facts}
     work = _Work(fleet, forgive_crashes(_note_calm(state, facts), now.mono), facts, now)
+    work.keep_impacts(impacts)
     work.keep_clusters()
     work.keep_agents()
     work.keep_tasks()
+    work.keep_books(audited)
+    work.keep_impacts(impacts)
     return work.done()
 
 
@@ -58,9 +64,7 @@ def next_timer(fleet: Fleet, state: FleetState, judged: Now) -> float:
         for incident in state.open.values()
         if incident.acknowledged_until is not None
     ]
-    end = waits_until(fleet, state)
-    if end is not None:
-        instants.append(end)
+    instants += waits_until(fleet, state)
     # What was due then was dealt with then, or concerns somebody whom nobody is to hear of now.
     return min([judged.mono + fleet.cycle, *(instant for instant in instants if instant > judged.mono)])
 
@@ -197,6 +201,32 @@ class _Work:
             if incident.kind == "supervisor" and incident.subject not in self._before.crashes:
                 self._resolve(key, Subject(kind="supervisor", name=incident.subject))
 
+    # --- The books ---
+
+    def keep_books(self, audited: BooksAudited | None) -> None:
+        """Keep the incidents of the books and the queues; before the first audit they are as they were."""
+        if audited is None and self._fleet.books:
+            return
+        current = troubles(self._before, audited) if audited is not None else {}
+        for key, trouble in current.items():
+            kind, _, name = key.partition("/")
+            subject = Subject(kind="books" if kind == "books" else "queue", name=name, trouble=trouble)
+            known = self._open.get(key)
+            self._open[key] = self._keep(known, subject, trouble)
+            if known is None:
+                self._tell_escalation(self._open[key], subject)
+        for key, incident in list(self._open.items()):
+            if incident.kind in ("books", "queue") and key not in current:
+                self._resolve(key, Subject(kind=incident.kind, name=incident.subject), ending(incident, audited))
+
+    def keep_impacts(self, impacts: Impacts) -> None:
+        """Say what the outage of an agent costs, in its incident and in that of its host."""
+        for key, incident in self._open.items():
+            named = incident.agents if incident.kind == "host" else (incident.agent,)
+            known = [impact for name in named if name is not None and (impact := impacts.get(name)) is not None]
+            if known and known[0] != incident.impact:
+                self._open[key] = msgspec.structs.replace(incident, impact=known[0])
+
     # --- Any incident ---
 
     def _keep(self, known: Incident | None, subject: Subject, trouble: Trouble, *, silent: bool = False) -> Incident:
@@ -226,7 +256,12 @@ class _Work:
         )
 
     def _tell_escalation(self, incident: Incident, subject: Subject) -> None:
-        events = {"agent": "agent.escalated", "host": "host.escalated"}
+        events = {
+            "agent": "agent.escalated",
+            "host": "host.escalated",
+            "books": "books.escalated",
+            "queue": "queue.escalated",
+        }
         who = {"agents": listed(incident.agents)} if incident.kind == "host" else {"agent": incident.agent}
         self._say(
             "critical",

@@ -1,12 +1,13 @@
 """What the coordinator needs of the outside: each port small enough for a complete fake."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.coordination.state import FleetState
-from collections_supervisor.messages import Report, Standing
+from collections_supervisor.messages import Outage, Report, Standing
 from collections_supervisor.system.clock import Clock
 
 
@@ -19,6 +20,10 @@ class Sinks(Protocol):
 
     def notify(self, standing: Standing) -> None:
         """See to it that a human gets what is owed; the whole of it."""
+        ...
+
+    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
+        """Find out what these outages cost, by agent; the whole of what is worth knowing now."""
         ...
 
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:

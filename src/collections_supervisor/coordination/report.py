@@ -8,17 +8,24 @@ import msgspec
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.incidents import is_acknowledged
 from collections_supervisor.coordination.state import FleetState
-from collections_supervisor.messages import AgentReport, IncidentReport, Report, Verdict
+from collections_supervisor.messages import AgentReport, BooksAudited, IncidentReport, Report, Verdict
 
 SCHEMA = 1
 
 
-def verdict(agents: Iterable[AgentReport], incidents: Iterable[Incident]) -> Verdict:
+def verdict(agents: Iterable[AgentReport], incidents: Iterable[Incident], audited: BooksAudited | None = None) -> Verdict:
     """One word for all: degraded if anything needs attention, unknown if anything cannot be told, else healthy."""
     known = {agent.status for agent in agents}
     if known & {"escalated", "restarting", "unhealthy"} or any(incident.kind == "supervisor" for incident in incidents):
         return "degraded"
+    if audited is not None and not _is_well(audited):
+        return "degraded"
     return "unknown" if not known or "unknown" in known else "healthy"
+
+
+def _is_well(audited: BooksAudited) -> bool:
+    books, queues = audited.books, audited.queues
+    return (books is None or books.consistent) and (queues is None or queues.healthy)
 
 
 def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
@@ -62,6 +69,7 @@ def incident_report(incident: Incident, at: datetime) -> IncidentReport:
         subject=incident.subject,
         agents=incident.agents,
         evidence=incident.evidence,
+        impact=incident.impact,
     )
 
 
@@ -73,6 +81,7 @@ def build(
     run_id: str,
     version: str,
     stopped: bool = False,
+    audited: BooksAudited | None = None,
 ) -> Report:
     """The report of the fleet at one instant."""
     opened = sorted(state.open.values(), key=lambda incident: incident.id)
@@ -87,10 +96,14 @@ def build(
         generated_at=at,
         run_id=run_id,
         version=version,
-        verdict=verdict(named, opened),
+        verdict=verdict(named, opened, audited),
         agents=named,
         incidents=tuple(incident_report(incident, at) for incident in opened),
         stopped_at=at if stopped else None,
         undelivered=state.undelivered,
         proven=state.proven,
+        books=audited.books if audited is not None else None,
+        books_reason=audited.why_not if audited is not None else "",
+        queues=audited.queues if audited is not None else None,
+        metrics=audited.activity if audited is not None else None,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from collections_supervisor.coordination.incident import FURTHEST, Incident, Mono, Stamp
 from collections_supervisor.coordination.incidents import is_acknowledged
-from collections_supervisor.messages import AgentChanged, Notice, Standing, Trouble, Undelivered
+from collections_supervisor.messages import AgentChanged, Notice, Role, Standing, Trouble, Undelivered
 from collections_supervisor.system.supervision import STEADY
 
 VERSION = 1
@@ -41,6 +41,10 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     once: bool = False
     """One look at everything and no waiting: nothing is grouped."""
+    books: bool = False
+    """Whether the books are looked at."""
+    roles: Mapping[str, Role] = {}
+    """What the agents do in the collection, of those that have a part in it."""
 
     @property
     def groups(self) -> bool:
@@ -76,6 +80,8 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True):
     crashes: dict[str, Crash] = {}
     calm: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
     """How many restarts each agent had had when it was last well."""
+    suspected: dict[str, Stamp] = {}
+    """By kind and subject, the first of the audits in a row that found books or a queue bad."""
     ended: dict[str, str] = {}
     """By kind and subject, the newest `dedup_key` of what is over: under it nothing new is ever told."""
 

@@ -29,9 +29,10 @@ def notice_text(notice: Notice, report: AgentReport | None, ending: str = "works
             head = f"{who} still needs you after {lasted}: {notice.reason}."
         case "resolved" if notice.merged:
             return f"{who} was in trouble from {stamp(notice.since)} for {lasted} and {ending}: {notice.reason}."
-        case "resolved":
-            return f"{who} {ending}. It was in trouble from {stamp(notice.since)} for {lasted}{_tried(notice)}."
-    return " ".join(part for part in [head, _state(notice, report), _advice(notice, report), _seen(notice)] if part)
+        case "resolved":  # pragma: no branch - there is no other
+            return f"{who} {ending}. It was in trouble from {stamp(notice.since)} for {lasted}{_tried(notice)}.{_cost(notice)}"
+    cost = _cost(notice).lstrip()
+    return " ".join(part for part in [head, cost, _state(notice, report), _advice(notice, report), _seen(notice)] if part)
 
 
 def group_text(notice: Notice) -> str:
@@ -53,6 +54,10 @@ def _who(notice: Notice) -> str:
     if notice.agent is not None:
         return notice.agent
     subject = _subject(notice.dedup_key)
+    if notice.kind == "books":
+        return "bookkeeping"
+    if notice.kind == "queue":
+        return f"queue {subject}"
     if notice.kind != "host":
         return subject
     return "the model provider" if subject == PROVIDER else f"host {subject}"
@@ -88,6 +93,10 @@ def _advice(notice: Notice, report: AgentReport | None) -> str:
         )
     if notice.kind == "supervisor":
         return "Read the supervisor's log: this is a fault of its own."
+    if notice.kind == "books":
+        return "Each finding in the report says what to do; nobody but a person puts the books right."
+    if notice.kind == "queue":
+        return "Look at the agent that takes from it."
     if report is None:
         return f"{notice.agent} was not looked at since the supervisor was started: read the supervisor's log."
     if report.held is not None and report.held.until is None:
@@ -99,6 +108,10 @@ def _advice(notice: Notice, report: AgentReport | None) -> str:
     if not report.restartable:
         return f"It is not restarted by itself: look at {notice.agent}; a fresh heartbeat closes this incident."
     return f"Automatic restarts go on within the budget; look at {notice.agent} and its last lines of output."
+
+
+def _cost(notice: Notice) -> str:
+    return f" {notice.impact.text.rstrip('.')}." if notice.impact is not None and notice.impact.text else ""
 
 
 def _seen(notice: Notice) -> str:

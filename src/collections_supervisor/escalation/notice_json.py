@@ -6,6 +6,7 @@ import msgspec
 
 from collections_supervisor.messages import Grouped, Notice
 from collections_supervisor.system.clock import stamp
+from collections_supervisor.system.plain import plain
 from collections_supervisor.system.visible import dated, lines
 
 SCHEMA = 1
@@ -80,6 +81,7 @@ def notice_fields(notice: Notice, envelope: Envelope, *, attempt: int | None, sh
         "attempt": attempt,
         "merged": notice.merged,
         "evidence": notice.evidence or None,
+        "impact": plain(notice.impact) if notice.impact is not None else None,
     }
     if attempt is None:
         del fields["attempt"]

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from collections_supervisor.messages import AgentError, AgentReport, Report
-from collections_supervisor.reporting import words
+from collections_supervisor.reporting import book_words, words
 from collections_supervisor.reporting.report_json import encode_report
 from collections_supervisor.system.clock import stamp
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _DASH = "\N{EN DASH}"
 _ERRORS_PER_AGENT = 5
+_SHOWN = 100
+"""Findings on the page; its data holds the first thousand."""
 _IN_SCRIPT = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 _SHAPES: dict[words.Tone, str] = {
     "alarm": "escalated",
@@ -56,6 +58,7 @@ def render(report: Report, *, title: str, interval: float, recipient: str = "a h
         refresh=words.refresh_after(interval),
         agents=words.worst_first(report),
         failing=_failing(report),
+        shown=_SHOWN,
         shape_of_all=_SHAPES[tone],
         icon=Markup(_icon(tone)),  # noqa: S704 - made of constants
         data=Markup(data),  # noqa: S704 - JSON without a character that means something in HTML
@@ -87,7 +90,14 @@ def _template() -> "Template":
     environment.globals.update(
         # Markup, because a stamp in an attribute is for programs and not to be made readable.
         stamp=lambda instant: Markup(stamp(instant)),  # noqa: S704 - digits
+        activity=book_words.activity,
         ago=words.ago,
+        agreement=book_words.agreement,
+        book_rows=book_words.rows,
+        finding_title=book_words.finding_title,
+        has_books=book_words.has_books,
+        queue_state=book_words.queue_state,
+        queues_of=lambda report: report.queues.items,
         clock=words.clock,
         condition=words.condition,
         counts=words.counts,

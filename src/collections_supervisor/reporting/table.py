@@ -1,18 +1,19 @@
 """The report for a terminal: the verdict first, then what needs a person, then one row for each agent. Pure."""
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from collections_supervisor.messages import AgentReport, IncidentReport, Report, Undelivered
 from collections_supervisor.reporting import words
+from collections_supervisor.reporting.book_table import book_lines
+from collections_supervisor.reporting.text import GAP, columns_of, filled, wrap
+from collections_supervisor.reporting.text import clean as _clean
 
 NARROWEST = 40
 """Columns that lines are made for at least."""
 
 _HEADINGS = ("STATE", "AGENT", "LAST BEAT", "MISSED", "RESTARTS IN 24 H", "NEXT")
 _SHORT_HEADINGS = ("STATE", "AGENT", "LAST BEAT", "MISS", "RESTARTS", "NEXT")
-_GAP = "  "
 _RESET = "\x1b[0m"
 _COLORS: dict[words.Tone, str] = {
     "alarm": "\x1b[1;31m",
@@ -22,8 +23,6 @@ _COLORS: dict[words.Tone, str] = {
     "good": "\x1b[32m",
     "stopped": "\x1b[36m",
 }
-# What `clean` puts in place of things, in characters that any terminal has.
-_PLAIN = str.maketrans({"…": "...", "\N{REPLACEMENT CHARACTER}": "?"})
 
 
 def format_report(report: Report, width: int, color: bool) -> str:
@@ -36,6 +35,7 @@ def format_report(report: Report, width: int, color: bool) -> str:
     lines = [*_verdict(report, width, color), *_incidents(report, width)]
     if report.agents:
         lines += ["", *_agents(report, width, color)]
+    lines += book_lines(report, width)
     if report.undelivered:
         lines += ["", *wrap("Nobody could be told:", width)]
         lines += [line for lost in report.undelivered for line in _undelivered(lost, report, width)]
@@ -75,6 +75,8 @@ def _incident(incident: IncidentReport, report: Report) -> str:
     said = [f"{whom}: {_clean(incident.reason)} (since {_at(incident.opened_at, now)}{missed})"]
     if incident.acknowledged_until is not None:
         said.append(f"acknowledged until {_at(incident.acknowledged_until, now)}")
+    if incident.impact is not None and incident.impact.text:
+        said.append(_clean(incident.impact.text).rstrip("."))
     if incident.recovered_at is not None:
         said.append(f"beats again since {_at(incident.recovered_at, now)}")
     return "; ".join(said)
@@ -93,9 +95,9 @@ def _agents(report: Report, width: int, color: bool) -> Iterator[str]:
     for headings in (_HEADINGS, _SHORT_HEADINGS):
         rows = [_cells(agent, now, short=headings is _SHORT_HEADINGS) for agent in agents]
         columns = [max(columns_of(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
-        if sum(columns) + len(_GAP) * (len(columns) - 1) <= width:
-            yield _row(headings, columns)
-            drawn = [[_row(row, columns)] for row in rows]
+        if sum(columns) + len(GAP) * (len(columns) - 1) <= width:
+            yield filled(headings, columns)
+            drawn = [[filled(row, columns)] for row in rows]
             break
     else:
         drawn = [_stacked(_cells(agent, now, short=False), width) for agent in agents]
@@ -132,11 +134,6 @@ def _next(agent: AgentReport, now: datetime) -> str:
     return "-"
 
 
-def _row(cells: Sequence[str], columns: Sequence[int]) -> str:
-    filled = (cell + " " * (column - columns_of(cell)) for cell, column in zip(cells, columns, strict=True))
-    return _GAP.join(filled).rstrip()
-
-
 def _stacked(cells: tuple[str, ...], width: int) -> list[str]:
     state, name, beat, missed, restarts, then = cells
     coming = f"; next: {then}" if then != "-" else ""
@@ -158,10 +155,6 @@ def _remarks(agent: AgentReport, report: Report, width: int) -> Iterator[str]:
 # --- Text --------------------------------------------------------------------------------------------------------------
 
 
-def _clean(text: str) -> str:
-    return words.clean(text).translate(_PLAIN)
-
-
 def _instant(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -172,46 +165,3 @@ def _at(instant: datetime, now: datetime) -> str:
 
 def _paint(text: str, tone: words.Tone, color: bool) -> str:
     return f"{_COLORS[tone]}{text}{_RESET}" if color else text
-
-
-def columns_of(text: str) -> int:
-    """How many columns of a terminal a text takes: most characters one, those of East Asia and pictures two, accents none."""
-    if text.isascii():
-        return len(text)
-    return sum(_columns(character) for character in text)
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def wrap(text: str, width: int, indent: int = 0) -> list[str]:
-    """The text in lines of at most `width` columns, broken between words; what follows the first line stands further in.
-
-    `width` must exceed `indent` by four: the two columns that later lines stand further in, and one wide character.
-    """
-    lines: list[str] = []
-    line, used, empty = " " * indent, indent, True
-    for word in text.split():
-        for piece in _pieces(word, width - indent - 2):
-            room = columns_of(piece) + (0 if empty else 1)
-            if used + room > width:
-                lines.append(line)
-                line, used, empty, room = " " * (indent + 2), indent + 2, True, columns_of(piece)
-            line += piece if empty else f" {piece}"
-            used, empty = used + room, False
-    return [*lines, line] if not empty else lines or [""]
-
-
-def _pieces(word: str, most: int) -> Iterator[str]:
-    """A word, cut where it is wider than a whole line."""
-    while columns_of(word) > most:
-        cut, used = 0, 0
-        while used + _columns(word[cut]) <= most:
-            used += _columns(word[cut])
-            cut += 1
-        yield word[:cut]
-        word = word[cut:]
-    yield word

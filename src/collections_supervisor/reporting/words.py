@@ -74,7 +74,7 @@ def verdict_tone(report: Report) -> Tone:
             return "good" if report.agents else "idle"
         case "unknown":
             return "idle"
-        case "degraded":
+        case "degraded":  # pragma: no branch - there is no other
             return "alarm" if any(agent.status == "escalated" for agent in report.agents) else "bad"
 
 
@@ -92,6 +92,13 @@ def headline(report: Report) -> str:
 
 def condition(report: Report) -> str:
     """What the report found, whether or not anybody still looks."""
+    agents, beside = _of_agents(report), _beside_the_agents(report)
+    if not beside:
+        return agents
+    return f"{agents}; {beside}" if any(agent.status in _IN_TROUBLE for agent in report.agents) else f"Degraded: {beside}"
+
+
+def _of_agents(report: Report) -> str:
     total = len(report.agents)
     if not total:
         return "No agents are watched"
@@ -108,8 +115,16 @@ def condition(report: Report) -> str:
             return "Degraded: see the open incidents"
         case "unknown":
             return "Cannot tell how things are"
-        case "healthy":
+        case "healthy":  # pragma: no branch - there is no other
             return _no_trouble(report)
+
+
+def _beside_the_agents(report: Report) -> str:
+    """What is wrong with books and queues."""
+    said = ["the books do not agree"] if report.books is not None and not report.books.consistent else []
+    if report.queues is not None:
+        said += [f"queue {clean(queue.name, 80)} is unhealthy" for queue in report.queues.items if not queue.healthy][:3]
+    return ", ".join(said)
 
 
 def _no_trouble(report: Report) -> str:

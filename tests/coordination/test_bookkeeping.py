@@ -1,0 +1,212 @@
+"""Books and queues in trouble, and what an outage of an agent costs."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from collections_supervisor.coordination.bookkeeping import awaits_impact, ending, note_audit, outages, troubles
+from collections_supervisor.coordination.incident import Incident
+from collections_supervisor.coordination.state import Fleet, FleetState
+from collections_supervisor.messages import (
+    AgentChanged,
+    AgentReport,
+    BooksAudited,
+    BooksReport,
+    Finding,
+    Impact,
+    Outage,
+    QueueReport,
+    QueuesReport,
+    Totals,
+)
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+Make = Callable[..., Any]
+
+
+def audited(at: datetime, *kinds: str, queues: dict[str, str] | None = None) -> BooksAudited:
+    """An audit with these errors, and these reasons for which queues are not healthy."""
+    findings = tuple(
+        Finding(kind=kind, severity="error", path="/books/x.json", invoice=f"INV-{number}", detail="1.00 and 2.00")  # type: ignore[arg-type]
+        for number, kind in enumerate(kinds)
+    )
+    items = tuple(
+        QueueReport(name=name, depth=1, oldest_age_s=None, invalid=0, healthy=not reason, reason=reason)
+        for name, reason in (queues or {}).items()
+    )
+    return BooksAudited(
+        at=at,
+        books=BooksReport(
+            checked_at=at,
+            consistent=not findings,
+            totals=Totals(),
+            ledger=None,
+            findings=findings,
+            finding_counts={kind: kinds.count(kind) for kind in kinds},
+            files_read=1,
+            duration_s=0.0,
+        ),
+        queues=QueuesReport(healthy=not any((queues or {}).values()), limit=100, items=items),
+    )
+
+
+def test_one_bad_audit_is_no_trouble_and_two_are_since_the_first() -> None:
+    first, second = audited(NOON, "amount_mismatch"), audited(NOON + HOUR, "amount_mismatch", "amount_mismatch")
+    state = note_audit(FleetState(), first)
+    assert troubles(state, first) == {}
+    state = note_audit(state, second)
+    [(key, trouble)] = troubles(state, second).items()
+    assert (key, trouble.since, trouble.silent) == ("books/books", NOON, False)
+    assert trouble.reason == "2 amount_mismatch; the first: INV-0: 1.00 and 2.00"
+
+
+def test_a_good_audit_between_two_bad_ones_begins_anew() -> None:
+    state = FleetState()
+    for hours, kinds in enumerate([["bad_amount"], [], ["bad_amount"]]):
+        last = audited(NOON + hours * HOUR, *kinds)
+        state = note_audit(state, last)
+        assert troubles(state, last) == {}
+    assert state.suspected == {"books/books": NOON + 2 * HOUR}
+    assert note_audit(state, last) is state
+
+
+def test_each_queue_is_in_trouble_by_itself() -> None:
+    state = FleetState()
+    for hours in range(2):
+        last = audited(NOON + hours * HOUR, queues={"mailer": "150 waiting", "watcher": ""})
+        state = note_audit(state, last)
+    assert {key: trouble.reason for key, trouble in troubles(state, last).items()} == {"queue/mailer": "150 waiting"}
+
+
+def test_many_kinds_are_counted_and_the_first_three_named() -> None:
+    last = audited(NOON + HOUR, "bad_amount", "corrupt_file", "bad_amount", "ledger_missing", "unknown_status", "state_missing")
+    state = note_audit(note_audit(FleetState(), audited(NOON, "bad_amount")), last)
+    [trouble] = troubles(state, last).values()
+    assert trouble.reason.startswith("2 bad_amount, 1 corrupt_file, 1 ledger_missing and 2 other kinds; the first: INV-0")
+
+
+def test_a_finding_about_no_invoice_names_none() -> None:
+    bad = audited(NOON, "state_missing")
+    assert bad.books is not None
+    [finding] = bad.books.findings
+    books = msgspec.structs.replace(bad.books, findings=(msgspec.structs.replace(finding, invoice=None, detail="gone"),))
+    last = msgspec.structs.replace(bad, books=books)
+    state = msgspec.structs.replace(FleetState(), suspected={"books/books": NOON - HOUR})
+    assert troubles(state, last)["books/books"].reason == "1 state_missing; the first: gone"
+
+
+def test_where_nothing_was_looked_at_nothing_is_bad() -> None:
+    nothing = BooksAudited(at=NOON, why_not="there are none")
+    state = msgspec.structs.replace(FleetState(), suspected={"books/books": NOON - HOUR})
+    assert note_audit(state, nothing).suspected == {}
+    assert troubles(state, nothing) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "seen", "words"),
+    [
+        ("books", "books", audited(NOON), "agrees again"),
+        ("books", "books", BooksAudited(at=NOON, why_not="no folder"), "is not there any more: no folder"),
+        ("books", "books", None, "is no longer watched"),
+        ("queue", "mailer", audited(NOON, queues={"mailer": ""}), "is healthy again"),
+        ("queue", "mailer", audited(NOON, queues={"watcher": ""}), "is gone"),
+        ("queue", "mailer", BooksAudited(at=NOON), "is gone"),
+    ],
+)
+def test_the_end_is_told_in_words_that_fit(kind: Any, subject: str, seen: BooksAudited | None, words: str) -> None:
+    assert ending(incident(kind=kind, subject=subject, agent=None), seen) == words
+
+
+# --- What an outage costs ---
+
+
+FLEET = Fleet(
+    names=("mailer", "watcher", "reader"),
+    repeat_after=3600.0,
+    group_wait=0.0,
+    cycle=60.0,
+    host="vm",
+    run_id="r",
+    version="0",
+    books=True,
+    roles={"mailer": "mailer", "watcher": "watcher"},
+)
+
+
+def incident(**known: Any) -> Incident:
+    return Incident(
+        **{
+            "id": "x",
+            "dedup_key": "agent/mailer/x",
+            "kind": "agent",
+            "subject": "mailer",
+            "agent": "mailer",
+            "reason": "silent",
+            "missed": 2,
+            "opened_at": NOON,
+            "told_at": 100.0,
+            "silent_since": NOON - 2 * HOUR,
+            **known,
+        }
+    )
+
+
+def changed(name: str, *, missed: int = 0, paused: bool = False, last: datetime | None = NOON - 2 * HOUR) -> AgentChanged:
+    report = AgentReport(
+        name=name,
+        status="healthy",
+        detail="",
+        missed=missed,
+        last_heartbeat=last,
+        next_deadline=None,
+        restarts=0,
+        restarts_24h=0,
+        budget_left_24h=None,
+        errors=(),
+        incident=None,
+        last_exit=None,
+        paused=paused,
+        held=None,
+        next_attempt_at=None,
+    )
+    return AgentChanged(report=report, trouble=None)
+
+
+def asked(state: FleetState | None = None, fleet: Fleet = FLEET, **facts: AgentChanged) -> dict[str, Outage]:
+    return outages(fleet, state or FleetState(), facts)
+
+
+def test_what_it_costs_is_asked_from_the_first_miss_on() -> None:
+    silent = changed("mailer", missed=1)
+    assert asked(mailer=silent) == {"mailer": Outage(role="mailer", since=NOON - 2 * HOUR)}
+    assert asked(mailer=changed("mailer")) == {}
+    assert asked(reader=changed("reader", missed=3)) == {}, "who has no part in it costs nothing"
+    assert asked(mailer=changed("mailer", missed=1, last=None)) == {}, "who never beat has no outage that began"
+    assert asked(mailer=changed("mailer", missed=1, paused=True)) == {}
+    assert asked(fleet=msgspec.structs.replace(FLEET, books=False), mailer=silent) == {}
+
+
+def test_of_an_incident_it_is_asked_from_the_beat_before_it_to_its_end() -> None:
+    known = msgspec.structs.replace(FleetState(), open={"agent/watcher": incident(subject="watcher", agent="watcher")})
+    back = msgspec.structs.replace(known, open={"agent/watcher": incident(agent="watcher", recovered_at=NOON + HOUR)})
+    well = changed("watcher", last=NOON + HOUR)
+    assert asked(known, watcher=changed("watcher", missed=2)) == {"watcher": Outage(role="watcher", since=NOON - 2 * HOUR)}
+    assert asked(back, watcher=well)["watcher"].until == NOON + HOUR
+
+
+def test_an_opening_waits_a_moment_for_what_it_costs() -> None:
+    def waits(fleet: Fleet = FLEET, impacts: dict[str, Impact | None] | None = None, mono: float = 104.9, **known: Any) -> bool:
+        return awaits_impact(fleet, incident(**known), impacts or {}, mono)
+
+    assert waits()
+    assert not waits(mono=105.0)
+    assert not waits(impacts={"mailer": None}), "it is known that nobody can tell"
+    assert not waits(fleet=msgspec.structs.replace(FLEET, books=False))
+    assert not waits(agent="watcher"), "what the other costs is known at its end only"
+    assert not waits(agent=None)
+    assert not waits(silent_since=None)
