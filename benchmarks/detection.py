@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from collections_supervisor.config.schema import AgentConfig, LogSource, Restart
 from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
 from collections_supervisor.coordination.ports import Ports as FleetPorts
 from collections_supervisor.coordination.store import SnapshotStore
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Report, Standing
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Outage, Report, Standing
 from collections_supervisor.system.clock import SystemClock, stamp
 from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
@@ -83,6 +83,9 @@ class CountingSinks:
         self.reports += 1
 
     def notify(self, standing: Standing) -> None:
+        pass
+
+    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
         pass
 
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:

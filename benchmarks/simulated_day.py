@@ -17,7 +17,7 @@ import selectors
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
 from collections_supervisor.coordination.ports import Ports as FleetPorts
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Now, Reading, Report, StaleLine, Standing
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Now, Outage, Reading, Report, StaleLine, Standing
 from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
 
@@ -102,6 +102,9 @@ class CountingSinks:
 
     def notify(self, standing: Standing) -> None:
         self.notices.update((notice.dedup_key, notice.sequence) for notice in standing.owed)
+
+    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
+        pass
 
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
         pass

@@ -48,7 +48,9 @@ def signed(members: dict[str, Any]) -> dict[str, Any]:
     return {**members, "_checksum": sha256(text.encode()).hexdigest()[:16], "_updated_at": "2026-02-01T08:30:00", "_version": 3}
 
 
-def look(data: bytes | dict[str, Any], folder: str = "acme", file: str = "INV-1.json", rules: Rules = RULES) -> Invoice | Odd | None:
+def look(
+    data: bytes | dict[str, Any], folder: str = "acme", file: str = "INV-1.json", rules: Rules = RULES
+) -> Invoice | Odd | None:
     raw = data if isinstance(data, bytes) else written(data)
     return judge(raw, place=place_of(folder), file=file, mtime=7.0, rules=rules)
 
@@ -83,7 +85,8 @@ def test_the_dialect_of_scanned_invoices() -> None:
 
 def test_the_dialect_of_entered_invoices() -> None:
     found = invoice(signed(ENTERED | {"currency": "EUR"}), file="x.json")
-    assert (found.number, found.status, found.group, found.amount, found.currency) == ("A/7", "escalated", "escalated", 1000, "EUR")
+    assert (found.number, found.status, found.group) == ("A/7", "escalated", "escalated")
+    assert (found.amount, found.currency) == (1000, "EUR")
 
 
 def test_a_paid_one_in_the_archive() -> None:
@@ -247,7 +250,10 @@ def test_what_waits_for_review_may_lack_everything() -> None:
     assert odd(b"[]", "manual")[0].kind == "corrupt_file"
 
 
-@pytest.mark.parametrize("members", [SCANNED, ENTERED, SCANNED | {"payment": PAYMENT, "note": 'a",\n  "b": 1'}, {"amount": 1500, "status": "paid"}])
+@pytest.mark.parametrize(
+    "members",
+    [SCANNED, ENTERED, SCANNED | {"payment": PAYMENT, "note": 'a",\n  "b": 1'}, {"amount": 1500, "status": "paid"}],
+)
 def test_a_checksum_is_verified(members: dict[str, Any]) -> None:
     right = signed(members)
     assert isinstance(look(right), Invoice)
@@ -286,7 +292,8 @@ def test_one_fault_is_told_as_one() -> None:
     ("members", "number"),
     [
         *[({"number": 17}, "17"), ({"number": "", "invoice_number": "B"}, "B"), ({"number": None}, "x"), ({"number": True}, "x")],
-        *[({"number": float("nan")}, "x"), ({"number": {"a": 1}}, "x"), ({"number": "n" * 300}, "x"), ({"number": "\ud800"}, "\\ud800")],
+        *[({"number": float("nan")}, "x"), ({"number": {"a": 1}}, "x"), ({"number": "n" * 300}, "x")],
+        ({"number": "\ud800"}, "\\ud800"),
     ],
 )
 def test_the_identity(members: dict[str, Any], number: str) -> None:
@@ -308,7 +315,10 @@ def test_times_in_every_form(at: object, seconds: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("due", "day"),
-    [("2026-03-01T12:00:00", date(2026, 3, 1)), ("soon", None), ("", None), (None, None), ("2026-02-30", None), (5, None), ([], None)],
+    [
+        *[("2026-03-01T12:00:00", date(2026, 3, 1)), ("2026-02-30", None)],
+        *[("soon", None), ("", None), (None, None), (5, None), ([], None)],
+    ],
 )
 def test_a_due_date_is_a_day(due: object, day: date | None) -> None:
     assert invoice(SCANNED | {"due_date": due}).due == day
@@ -343,7 +353,8 @@ plausible = st.fixed_dictionaries(
         "currency": st.sampled_from(["EUR", "eur", None]),
         "due_date": st.dates().map(str) | st.none(),
         "paid_at": st.datetimes().map(str) | st.floats(0, 1e9) | st.none(),
-        "payment": st.none() | st.fixed_dictionaries({"amount": st.floats(0, 1e9)}, optional={"source_file": st.text(max_size=9)}),
+        "payment": st.none()
+        | st.fixed_dictionaries({"amount": st.floats(0, 1e9)}, optional={"source_file": st.text(max_size=9)}),
         "_checksum": st.text(max_size=9),
     },
 )

@@ -1,6 +1,6 @@
 """The owner of the fleet's state, under virtual time, with sinks that remember."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ from collections_supervisor.messages import (
     NoticeDelivered,
     NoticeExpired,
     Now,
+    Outage,
     Report,
     Standing,
     Trouble,
@@ -72,6 +73,7 @@ class Sinks:
         self.told: dict[tuple[str, int], Notice] = {}
         self.pressing: frozenset[str] = frozenset()
         self.restraint: tuple[frozenset[str], bool] = (frozenset(), False)
+        self.asked: list[dict[str, Outage]] = []
         self.notified = 0
         self.bugs: list[Exception] = []
 
@@ -85,6 +87,9 @@ class Sinks:
         self.owed = standing.owed
         self.pressing = standing.pressing
         self.told.update({(notice.dedup_key, notice.sequence): notice for notice in standing.owed})
+
+    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
+        self.asked.append(dict(outages))
 
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
         self.restraint = (held, one_at_a_time)
