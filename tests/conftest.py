@@ -2,10 +2,15 @@
 
 import asyncio
 import selectors
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
+# Whoever starts a run in the background, or behind nohup, has it ignore these, and every program that a test starts with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class VirtualSelector(selectors.DefaultSelector):

@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,13 @@ async def run(log: Path, *argv: str) -> tuple[int, list[str]]:
     return status, complaints
 
 
-def start(log: Path, *argv: str, **more: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(log), *argv], stdout=subprocess.PIPE, **more)
+@contextmanager
+def start(log: Path, *argv: str, **more: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(log), *argv], stdout=subprocess.PIPE, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 # --- One beat --------------------------------------------------------------------------------------------
