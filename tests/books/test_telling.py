@@ -64,7 +64,7 @@ def test_a_finding_is_told_once_and_once_that_it_is_gone() -> None:
     assert told_of(said) == [("warning", "B", False)]
     told, said = tell(audited(both[1:]), both[1:], told)
     assert told_of(said) == [("info", "A", True)]
-    assert said[1].message == "amount_mismatch of A is gone"
+    assert said[1].message == "no longer found: amount_mismatch of A"
     assert tell(audited([]), [], told)[0] == Told()
 
 
@@ -118,4 +118,4 @@ def test_where_there_are_no_books_nothing_is_said() -> None:
     nameless = msgspec.structs.replace(finding("A"), path=None, invoice=None, kind="state_missing", advice="")
     told, said = tell(audited([nameless]), [nameless], Told())
     assert said[1].message == "state_missing: 150.00 and 100.00"
-    assert tell(audited([]), [], told)[1][1].message == "state_missing of the books is gone"
+    assert tell(audited([]), [], told)[1][1].message == "no longer found: state_missing of the books"

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collections_supervisor.books.audit import Audit, Books
+from collections_supervisor.books.audit import MISSING_READ, Audit, Books
 from collections_supervisor.config.schema import BooksConfig
 from collections_supervisor.demo_books import Expected, Fault, Manifest, make
 
@@ -110,3 +110,27 @@ def test_checksums_are_not_looked_at_unless_asked_for(tmp_path: Path) -> None:
     others = frozenset(one for one in manifest.findings if one.kind != "checksum_mismatch")
     assert {one.kind for one in others} == {"amount_mismatch"}
     assert_true(audit(books_of(manifest, verify=False)), manifest, expected=others)
+
+
+def test_books_that_are_made_while_they_are_looked_for_are_not_missing(tmp_path: Path) -> None:
+    waited: list[float] = []
+
+    def appear(seconds: float) -> None:
+        waited.append(seconds)
+        make(tmp_path / "books", seed=1, invoices=40, now=NOW)
+
+    elsewhere = make(tmp_path / "pattern", seed=1, invoices=40, now=NOW)
+    here = [tmp_path / "books" / path.relative_to(tmp_path / "pattern") for path in (elsewhere.state, elsewhere.ledger_path)]
+    config = BooksConfig(state_dir=here[0], ledger=here[1], queue_dir=tmp_path, cache_dir=tmp_path, configured=True)
+    found = Books(config, ZONE).audit(NOW, full=True, check=lambda: None, pause=appear)
+    assert found.told.books is not None
+    assert (found.told.books.consistent, found.findings) == (True, ())
+    assert waited == [MISSING_READ]
+
+
+def test_where_nothing_is_and_nothing_is_configured_nobody_waits(tmp_path: Path) -> None:
+    config = BooksConfig(state_dir=tmp_path / "s", ledger=tmp_path / "ledger", queue_dir=tmp_path / "q", cache_dir=tmp_path / "c")
+    waited: list[float] = []
+    found = Books(config, ZONE).audit(NOW, full=True, check=lambda: None, pause=waited.append)
+    assert (found.told.books, waited) == (None, [])
+    assert str(tmp_path / "ledger") in found.told.why_not

@@ -79,7 +79,7 @@ def test_what_is_wrong_beside_the_agents(make_report: MakeReport, make_agent: Ma
 def test_what_an_incident_is_about(make_incident: Callable[..., IncidentReport]) -> None:
     assert words.subject(make_incident(agent="mailer")) == "mailer"
     assert words.subject(make_incident(agent=None, kind="queue", subject="mailer")) == "queue mailer"
-    assert words.subject(make_incident(agent=None, kind="books")) == "books"
+    assert words.subject(make_incident(agent=None, kind="books", subject="books")) == "bookkeeping"
 
 
 @pytest.mark.parametrize(

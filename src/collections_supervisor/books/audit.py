@@ -31,11 +31,16 @@ from collections_supervisor.messages import (
 SECOND_READ = 0.15
 """Seconds after which what does not agree is read again: a writer may have been between two files."""
 
+MISSING_READ = 2.0
+"""Seconds after which what is not there at all is looked for again: it may be being mounted, restored or made."""
+
 REPORTED = 1000
 """Findings in the report."""
 
 WINDOW = 86400
 """Seconds of the past that the activity is counted for."""
+
+_MISSING = frozenset({"state_missing", "ledger_missing"})
 
 Check = Callable[[], None]
 
@@ -84,8 +89,8 @@ class Books:
         look = self._look(now, full=full, again=frozenset(), check=check)
         result = self._compare(look, now, check)
         read = look.scan.read
-        if again := suspects(result):
-            pause(SECOND_READ)
+        if (again := suspects(result)) and not self._is_bare(look):
+            pause(MISSING_READ if result.counts.keys() & _MISSING else SECOND_READ)
             look = self._look(now, full=False, again=again, check=check)
             result = confirmed(result, self._compare(look, now, check))
             read += look.scan.read
@@ -154,8 +159,7 @@ class Books:
             findings = (*findings, degraded)
         limit, oldest = self._config.queue_limit, self._config.queue_max_age
         queues = judge_queues(look.queues, limit=limit, max_age=oldest, now=now.timestamp())
-        missing = look.scan.state == look.ledger.state == "missing"
-        if missing and not self._config.configured:
+        if self._is_bare(look):
             return self._bare(now, queues)
         counts: dict[str, int] = {}
         for finding in findings:
@@ -178,6 +182,9 @@ class Books:
             payment_latency_s=latency(look.scan.invoices, check=check),
         )
         return Audit(told=BooksAudited(at=now, books=books, queues=queues, activity=activity), findings=findings)
+
+    def _is_bare(self, look: _Look) -> bool:
+        return look.scan.state == look.ledger.state == "missing" and not self._config.configured
 
     def _bare(self, now: datetime, queues: QueuesReport) -> Audit:
         why = f"there is neither {self._config.state_dir} nor {self._config.ledger}, and no other place is configured"

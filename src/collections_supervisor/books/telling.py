@@ -66,7 +66,7 @@ def _audited(books: BooksReport) -> Emit:
     return Emit(
         level="info" if books.consistent else "warning",
         event="books.audited",
-        message=f"{agree}{findings}; {books.files_read} files were read",
+        message=f"{agree}{findings}; {books.files_read} {'file was' if books.files_read == 1 else 'files were'} read",
         fields=fields,
     )
 
@@ -93,7 +93,7 @@ def _gone(key: Key) -> Emit:
     return Emit(
         level="info",
         event="books.finding",
-        message=f"{kind} of {invoice or path or 'the books'} is gone",
+        message=f"no longer found: {kind} of {invoice or path or 'the books'}",
         fields={"kind": kind, "severity": None, "path": path, "invoice": invoice, "gone": True},
     )
 

@@ -31,6 +31,7 @@ from collections_supervisor.messages import (
 )
 from collections_supervisor.system.clock import LEAST_JUMP, jump, span, stamp
 from collections_supervisor.system.emit import write
+from collections_supervisor.system.naming import spoken
 
 __all__ = ["CRASHES", "GATHER", "INBOX", "Coordinator", "Fleet", "FleetState", "Ports", "Sinks", "Store"]
 
@@ -178,10 +179,11 @@ class Coordinator:
         known = [self._state.open[key] for key in deliveries.named(self._state, word.subject)]
         self._state = deliveries.acknowledge(self._state, word)
         for incident in known:
+            who = spoken(incident.kind, incident.subject, incident.agent)
             fields: dict[str, Value] = {"incident": incident.id, "until": stamp(word.until), "reason": word.reason or None}
             self._log.info(
                 "agent.acknowledged",
-                message=f"a person knows of the incident of {incident.subject}: no reminders until {stamp(word.until)}",
+                message=f"a person knows of the incident of {who}: no reminders until {stamp(word.until)}",
                 agent=incident.agent,
                 **fields,
             )

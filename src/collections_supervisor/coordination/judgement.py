@@ -22,9 +22,10 @@ from collections_supervisor.coordination.state import (
     key_of,
     note_end,
 )
-from collections_supervisor.coordination.wording import PROVIDER, listed
+from collections_supervisor.coordination.wording import listed
 from collections_supervisor.messages import AgentChanged, BooksAudited, Emit, Level, Now, Trouble, Value
 from collections_supervisor.system.clock import stamp
+from collections_supervisor.system.naming import PROVIDER, spoken
 from collections_supervisor.system.supervision import STEADY
 
 UNWATCHED = "is no longer watched"
@@ -249,7 +250,7 @@ class _Work:
         self._say(
             "info",
             "incident.resolved",
-            f"the incident of {incident.subject} is over: it {ending}",
+            f"the incident of {_spoken(incident)} is over: it {ending}",
             agent=incident.agent,
             incident=incident.id,
             open_s=round((self._now.wall - incident.opened_at) / timedelta(seconds=1), 3),
@@ -266,7 +267,7 @@ class _Work:
         self._say(
             "critical",
             events.get(incident.kind, "supervisor.escalated"),
-            f"{incident.subject} needs a human: {incident.reason}",
+            f"{_spoken(incident)} needs a human: {incident.reason}",
             **who,
             incident=incident.id,
             reason=incident.reason,
@@ -277,3 +278,7 @@ class _Work:
 
     def _say(self, level: Level, event: str, message: str, **fields: Value) -> None:
         self._said.append(Emit(level=level, event=event, message=message, fields=fields))
+
+
+def _spoken(incident: Incident) -> str:
+    return spoken(incident.kind, incident.subject, incident.agent)

@@ -4,8 +4,9 @@ from collections_supervisor.coordination import cluster
 from collections_supervisor.coordination.cluster import Cluster, for_good
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.state import Facts, Fleet, FleetState
-from collections_supervisor.coordination.wording import PROVIDER, listed
+from collections_supervisor.coordination.wording import listed
 from collections_supervisor.messages import Trouble
+from collections_supervisor.system.naming import PROVIDER
 
 
 def provider(fleet: Fleet, facts: Facts, state: FleetState) -> Cluster | None:

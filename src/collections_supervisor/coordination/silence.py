@@ -6,8 +6,9 @@ from collections_supervisor.coordination import cluster
 from collections_supervisor.coordination.cluster import Cluster, for_good, is_back
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.state import Facts, Fleet, FleetState
-from collections_supervisor.coordination.wording import PROVIDER, listed
+from collections_supervisor.coordination.wording import listed
 from collections_supervisor.messages import AgentChanged
+from collections_supervisor.system.naming import PROVIDER
 
 LEAST = 3
 """Agents that have to fall silent together before it is called a host's trouble; and at least half of all."""

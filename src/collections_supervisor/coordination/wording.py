@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from collections_supervisor.messages import AgentReport, Notice
 from collections_supervisor.system.clock import span, stamp
-
-PROVIDER = "provider"
-"""The subject of an incident whose cause lies with whoever runs the models."""
+from collections_supervisor.system.naming import PROVIDER, spoken, subject_of
 
 NAMED = 10
 """Names in one sentence."""
@@ -20,7 +18,7 @@ def listed(names: Sequence[str]) -> str:
 
 def notice_text(notice: Notice, report: AgentReport | None, ending: str = "works again") -> str:
     """The notice as a few plain sentences; `ending` says how the trouble ended."""
-    who = _who(notice)
+    who = spoken(notice.kind, subject_of(notice.dedup_key), notice.agent)
     lasted = _lasted(notice)
     match notice.notice:
         case "opened":
@@ -37,30 +35,13 @@ def notice_text(notice: Notice, report: AgentReport | None, ending: str = "works
 
 def group_text(notice: Notice) -> str:
     """One notice about the opening of several incidents; what is wrong with each stands in `grouped`."""
-    names = listed([one.agent or _subject(one.dedup_key) for one in notice.grouped])
+    names = listed([one.agent or subject_of(one.dedup_key) for one in notice.grouped])
     first = f"The first is in trouble since {stamp(notice.since)} ({_lasted(notice)}): {notice.reason}."
     return f"{len(notice.grouped)} need you at once: {names}. {first} Look at what they share before looking at each."
 
 
 def _lasted(notice: Notice) -> str:
     return span(max(0.0, (notice.created_at - notice.since).total_seconds()))
-
-
-def _subject(dedup_key: str) -> str:
-    return dedup_key.partition("/")[2].rpartition("/")[0]
-
-
-def _who(notice: Notice) -> str:
-    if notice.agent is not None:
-        return notice.agent
-    subject = _subject(notice.dedup_key)
-    if notice.kind == "books":
-        return "bookkeeping"
-    if notice.kind == "queue":
-        return f"queue {subject}"
-    if notice.kind != "host":
-        return subject
-    return "the model provider" if subject == PROVIDER else f"host {subject}"
 
 
 def _counted(number: int, thing: str, plural: str) -> str:
@@ -84,7 +65,7 @@ def _state(notice: Notice, report: AgentReport | None) -> str:
 
 
 def _advice(notice: Notice, report: AgentReport | None) -> str:
-    if notice.kind == "host" and _subject(notice.dedup_key) == PROVIDER:
+    if notice.kind == "host" and subject_of(notice.dedup_key) == PROVIDER:
         return "Restarts go on when requests are taken again: look at the account, its bill and its limits."
     if notice.kind == "host":
         return (

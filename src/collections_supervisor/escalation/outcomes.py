@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.escalation.entries import Entry, Key
 from collections_supervisor.messages import NoticeAttempted, NoticeDelivered, NoticeExpired
 from collections_supervisor.system.clock import Clock, stamp
+from collections_supervisor.system.naming import spoken, subject_of
 
 TELL_WITHIN = 5.0
 ANSWER_AGAIN = 5.0
@@ -136,7 +137,8 @@ class Outcomes:
 
 
 def _subject(entry: Entry) -> str:
-    return entry.notice.agent or entry.notice.dedup_key
+    notice = entry.notice
+    return spoken(notice.kind, subject_of(notice.dedup_key), notice.agent)
 
 
 def _fields(entry: Entry) -> dict[str, str | int | None]:

@@ -70,7 +70,7 @@ def _incidents(report: Report, width: int) -> Iterator[str]:
 def _incident(incident: IncidentReport, report: Report) -> str:
     now = report.generated_at
     # Of a host's incident the agents say more than the name of the host.
-    whom = _clean(", ".join(incident.agents)) or _clean(incident.agent or incident.subject or incident.kind)
+    whom = _clean(", ".join(incident.agents)) or _clean(words.subject(incident))
     missed = f", {incident.missed} missed" if incident.missed else ""
     said = [f"{whom}: {_clean(incident.reason)} (since {_at(incident.opened_at, now)}{missed})"]
     if incident.acknowledged_until is not None:

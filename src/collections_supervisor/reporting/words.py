@@ -7,6 +7,7 @@ from typing import Literal
 
 from collections_supervisor.messages import AgentReport, IncidentReport, Report, Status
 from collections_supervisor.system.clock import span
+from collections_supervisor.system.naming import spoken
 from collections_supervisor.system.visible import dated, one_line
 
 Tone = Literal["alarm", "bad", "warn", "idle", "good", "stopped"]
@@ -140,9 +141,7 @@ def _listed(report: Report, wanted: tuple[Status, ...]) -> str:
 
 def subject(incident: IncidentReport) -> str:
     """What an incident is about."""
-    if incident.agent is not None:
-        return incident.agent
-    return f"{incident.kind} {incident.subject}".strip()
+    return spoken(incident.kind, incident.subject, incident.agent)
 
 
 def told(incident: IncidentReport, recipient: str, report: Report) -> str:
