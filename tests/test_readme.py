@@ -13,7 +13,7 @@ from collections_supervisor.cli import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ROOMS = ("supervisor", "config", "agent", "host", "incident", "escalation", "dashboard", "log", "python")
+ROOMS = ("supervisor", "config", "agent", "host", "incident", "escalation", "books", "queue", "dashboard", "log", "python")
 EVENT = re.compile(rf"(?:{'|'.join(ROOMS)})(?:\.[a-z_]+)+")
 
 

@@ -21,7 +21,7 @@ def test_every_fault_of_a_configuration_is_named_at_once(site: Any, command: lis
     config = site.configure(
         [{"name": name} for name in names],
         heartbeats={"timeout": "soon", "timeot": "2s"},
-        books={"enabled": True},
+        books={"queue_limit": 0},
         oddities={"x": 1},
     )
     before = list(site.root.rglob("*"))
@@ -38,7 +38,7 @@ def test_every_fault_of_a_configuration_is_named_at_once(site: Any, command: lis
         "agents[6].name": 'differs from "A" only by case',
         "heartbeats.timeout": '"soon"',
         "heartbeats.timeot": 'did you mean "timeout"',
-        "books.enabled": "true",
+        "books.queue_limit": "0",
         "oddities": "",
     }.items():
         assert any(f"{config}: {key}" in line and value in line for line in told), (key, value, told)

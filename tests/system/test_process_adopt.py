@@ -134,6 +134,9 @@ async def test_the_command_of_a_killed_supervisor_is_found_and_outlasted(marker:
             os.killpg(pid, signal.SIGKILL)
     assert not runs(pid)
     assert await find_tree(pid, tree.start_time, marker, facilities=facilities) is None
+    with anyio.fail_after(30):
+        # What it started was killed with it, and may take a moment longer.
+        await outlast(Tree(pid=0, start_time=0, marker=marker), facilities=facilities)
     assert await find_tree(0, 0, marker, facilities=facilities) is None
 
 

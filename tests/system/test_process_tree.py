@@ -332,6 +332,7 @@ async def test_a_tree_that_is_gone_already(plant: Plant, facilities: Facilities)
 
 async def test_a_dead_command_whose_status_nobody_took(plant: Plant, facilities: Facilities) -> None:
     child, _ = await plant("exit 5", facilities=facilities)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert await end(child, grace=600, facilities=facilities) == ()
     assert child.returncode == 5
 
