@@ -152,7 +152,7 @@ class _Reading:
             self._read(name)
         elif entry.is_dir(follow_symlinks=False):
             self._descend(name, linked=False)
-        elif entry.is_symlink() and (_is_folder(entry) or not name.endswith(".json")):
+        elif entry.is_symlink() and (_leads_to_folder(entry) or not name.endswith(".json")):
             self._link(entry)
         elif name.endswith(".json"):
             self._keep(
@@ -206,9 +206,9 @@ class _Reading:
     def _link(self, entry: os.DirEntry[str]) -> None:
         path = f"{self._folder.path}/{entry.name}"
         if not self._folder.takes_links:
-            if _is_folder(entry):
+            if _leads_to_folder(entry):
                 self._refuse(path, "is a symbolic link to a folder, which is followed for clients only", "move the folder here")
-        elif _is_folder(entry):
+        elif _leads_to_folder(entry):
             self._descend(entry.name, linked=True)
         elif not os.path.exists(path):  # noqa: PTH110 - a name that is not UTF-8, as the system gave it
             self._refuse(path, "is a symbolic link to nothing that can be reached", "restore what it leads to, or remove it")
@@ -226,12 +226,11 @@ def unreadable(path: str, why: str | OSError, advice: str) -> Finding:
     return Finding(kind="unreadable_file", severity="error", path=shown(path), invoice=None, detail=detail, advice=advice)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether a link leads to a folder; one that leads nowhere, or round in a circle, does not."""
+def _leads_to_folder(link: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
+        return link.is_dir()
     except OSError:
-        return False
+        return False  # around in a circle, or where nobody may look
 
 
 def _label(name: str) -> str:
