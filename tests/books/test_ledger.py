@@ -46,7 +46,7 @@ WHOLE = """# Collections Ledger
 - **Unpaid Total:** $1234667.89
 - **Paid Total:** $-0.00
 - **Escalated Total:** $7.5
-- **Grand Total:** $1234685.89
+**Grand Total:** $1234685.89
 """
 
 
@@ -61,7 +61,7 @@ def test_all_sections_and_what_the_summary_claims() -> None:
         ("INV-4", "paid", 600, 11),
         ("INV-5", "escalated", 700, 15),
     ]
-    assert ledger.summary == {"unpaid": 123466789, "paid": 0, "escalated": 750}
+    assert ledger.summary == {"unpaid": 123466789, "paid": 0, "escalated": 750, "grand": 123468589}
 
 
 def test_carriage_returns_and_a_mark_at_the_beginning_change_nothing() -> None:
@@ -161,10 +161,11 @@ def test_an_entry_that_nothing_says_the_kind_of_is_told() -> None:
 
 def test_a_claim_that_cannot_be_read_is_a_warning_only() -> None:
     ledger = read(
-        "## Summary\n- **Unpaid Total:** $nan\n- **Grand Total:** $nan\n- Paid total: $1.2.3\n- **Escalated Total:** $5\nso far\n"
+        "## Summary\n- **Unpaid Total:** $nan\n**Grand Total:** $nan\n- Paid total: $1.2.3\n"
+        "- **Escalated Total:** $5\nPaid total so far\n"
     )
     assert ledger.summary == {"escalated": 500}
-    assert [(one.severity, one.invoice) for one in ledger.findings] == [("warning", None), ("warning", None)]
+    assert [(one.severity, one.invoice) for one in ledger.findings] == [("warning", None)] * 3
 
 
 def test_what_stands_in_the_summary_is_no_entry() -> None:

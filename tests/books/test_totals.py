@@ -84,6 +84,8 @@ def test_the_sums_of_the_ledger() -> None:
     [
         ({}, []),
         ({"unpaid": 105, "paid": Decimal("0.9"), "escalated": 0}, []),
+        ({"grand": 105}, []),
+        ({"grand": 104}, [("grand", 104, 105)]),
         ({"escalated": 2, "paid": 1, "unpaid": 104}, [("unpaid", 104, 105), ("paid", 1, 0), ("escalated", 2, 0)]),
     ],
 )

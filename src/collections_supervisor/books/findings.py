@@ -12,7 +12,7 @@ import msgspec
 
 from collections_supervisor.books.faults import shown
 from collections_supervisor.books.money import money_text
-from collections_supervisor.books.records import Entry, Hundredths, Invoice, Section
+from collections_supervisor.books.records import Claim, Entry, Hundredths, Invoice
 from collections_supervisor.books.reminders import Moment, day_of
 from collections_supervisor.messages import Finding, FindingKind
 
@@ -184,12 +184,12 @@ class Words:
             f"leave the one that is right of lines {', '.join(places + more)}",
         )
 
-    def drift(self, claims: Sequence[tuple[Section, Hundredths, Hundredths]]) -> Finding:
-        """The Summary does not add up; `claims` are section, claim and sum."""
+    def drift(self, claims: Sequence[tuple[Claim, Hundredths, Hundredths]]) -> Finding:
+        """The Summary does not add up; `claims` are what is claimed a total of, the claim and the sum."""
         currency = self._settings.currency
         each = [
-            f"{section.capitalize()} {money_text(claimed, currency)} instead of {money_text(true, currency)}"
-            for section, claimed, true in claims
+            f"{what.capitalize()} {money_text(claimed, currency)} instead of {money_text(true, currency)}"
+            for what, claimed, true in claims
         ]
         return self._of_ledger(
             "ledger_summary_drift",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from collections_supervisor.books.faults import Check
 from collections_supervisor.books.money import parse_ledger_amount
-from collections_supervisor.books.records import Entry, Hundredths, Ledger, Section
+from collections_supervisor.books.records import Claim, Entry, Hundredths, Ledger, Section
 from collections_supervisor.messages import Finding, Severity
 from collections_supervisor.system.visible import one_line
 
@@ -35,8 +35,8 @@ _WRITTEN = re.compile(
 )
 _ENTRY = re.compile(rf"[-*+] +`(.+?)` *\| *{_AMOUNT} *(?:\|(.*))?$")
 _OLDER = re.compile(rf"[-*+] +(.+?): *{_AMOUNT} +\(.*\)")
-_CLAIM = re.compile(rf"[-*+] +\W*(\w+) total\W*?{_AMOUNT}\W*$", re.IGNORECASE)
-_CLAIMED = re.compile(r"[-*+] +\W*(?:unpaid|paid|escalated) total\b", re.IGNORECASE)
+_CLAIM = re.compile(rf"(?:[-*+] +|(?=\*\*))\W*(\w+) total\W*?{_AMOUNT}\W*$", re.IGNORECASE)
+_CLAIMED = re.compile(r"(?:[-*+] +|(?=\*\*))\W*(?:unpaid|paid|escalated|grand) total\b", re.IGNORECASE)
 _HEADING = re.compile(r"(#{1,6})\s+\W*(\w*)")
 _NOTHING = re.compile(r"-[\W_]*(?:none)?[\W_]*$", re.IGNORECASE)
 _NUMBER = re.compile(r"- +`(.+?)`")
@@ -44,6 +44,7 @@ _NUMBER = re.compile(r"- +`(.+?)`")
 _STATUS = re.compile(r"(?:.*\|)? *Status:([^|]*)", re.DOTALL)
 
 _SECTIONS: dict[str, Section] = {"unpaid": "unpaid", "paid": "paid", "escalated": "escalated"}
+_CLAIMS: dict[str, Claim] = {**_SECTIONS, "grand": "grand"}
 _STATUSES: dict[str, Section] = {**_SECTIONS, "pending": "unpaid", "paused": "unpaid"}
 
 
@@ -79,7 +80,7 @@ class _Reader:
         self._path = path
         self._section: Section | Literal["summary"] | None = None
         self._line = 0
-        self._claims: dict[Section, Hundredths] = {}
+        self._claims: dict[Claim, Hundredths] = {}
         self._findings: list[Finding] = []
         self._dropped = 0
 
@@ -137,10 +138,10 @@ class _Reader:
 
     def _claim(self, text: str) -> None:
         found = _CLAIM.match(text)
-        section = _SECTIONS.get(found[1].lower()) if found else None
+        claim = _CLAIMS.get(found[1].lower()) if found else None
         amount = parse_ledger_amount(found[2] + found[3]) if found else None
-        if section and amount is not None:
-            self._claims[section] = amount
+        if claim and amount is not None:
+            self._claims[claim] = amount
         elif _CLAIMED.match(text):
             # No entry is lost, so that the books are as good as before.
             self._find(f"a line claims a total that cannot be read: {text}", severity="warning")

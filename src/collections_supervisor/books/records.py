@@ -16,6 +16,8 @@ Hundredths = int | Decimal
 """An amount in hundredths of its currency, exact: an int wherever it is whole (a number of 28 bytes), else a Decimal."""
 
 Section = Literal["unpaid", "paid", "escalated"]
+Claim = Literal["unpaid", "paid", "escalated", "grand"]
+"""What the Summary of the ledger claims: the total of a section, or of all of them."""
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,7 +88,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["ok", "missing", "unreadable"]
     """`unreadable`: also one that changes all the time; `findings` says why."""
     entries: Sequence[Entry] = ()
-    summary: dict[Section, Hundredths] = {}
+    summary: dict[Claim, Hundredths] = {}
     """What its Summary claims, as far as it claims anything."""
     findings: tuple[Finding, ...] = ()
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import get_args
 
 from collections_supervisor.books.money import differ, money_text, text, total
-from collections_supervisor.books.records import Hundredths, Invoice, Section
+from collections_supervisor.books.records import Claim, Hundredths, Invoice, Section
 from collections_supervisor.messages import Amounts, LedgerTotals, Total, Totals
 
 SECTIONS: tuple[Section, ...] = get_args(Section)
@@ -61,15 +61,14 @@ def ledger_totals(sums: Mapping[Section, Mapping[str, Hundredths]]) -> LedgerTot
 
 
 def drifted(
-    summary: Mapping[Section, Hundredths], sums: Mapping[Section, Mapping[str, Hundredths]]
-) -> list[tuple[Section, Hundredths, Hundredths]]:
-    """Each section of which the Summary claims something else than its lines add up to: the claim, and the sum.
+    summary: Mapping[Claim, Hundredths], sums: Mapping[Section, Mapping[str, Hundredths]]
+) -> list[tuple[Claim, Hundredths, Hundredths]]:
+    """Each total of which the Summary claims something else than the lines add up to: the claim, and the sum.
 
     The Summary knows no currencies: it is compared with the plain sum of all figures.
     """
-    true = {section: total(sums[section].values()) for section in SECTIONS}
+    true: dict[Claim, Hundredths] = {section: total(sums[section].values()) for section in SECTIONS}
+    true["grand"] = total(true.values())
     return [
-        (section, summary[section], true[section])
-        for section in SECTIONS
-        if section in summary and differ(summary[section], true[section])
+        (claim, summary[claim], amount) for claim, amount in true.items() if claim in summary and differ(summary[claim], amount)
     ]
