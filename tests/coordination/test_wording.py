@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from collections_supervisor.coordination.wording import listed, notice_text
-from collections_supervisor.messages import AgentError, AgentReport, Held, Notice
+from collections_supervisor.coordination.wording import group_text, listed, notice_text
+from collections_supervisor.messages import AgentError, AgentReport, Grouped, Held, Notice
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 
@@ -123,6 +123,12 @@ def test_what_concerns_many_says_where_to_look(changes: dict[str, Any], begins: 
     text = notice_text(notice(**changes), None)
     assert text.startswith(begins)
     assert text.endswith(ends)
+
+
+def test_a_notice_of_many_tells_a_queue_from_the_agent_of_its_name() -> None:
+    keys = {"agent/mailer/x": "mailer", "queue/mailer/x": None, "books/books/x": None}
+    group = tuple(Grouped(incident_id="i", dedup_key=key, agent=agent, missed=0, reason="r") for key, agent in keys.items())
+    assert group_text(notice(grouped=group)).startswith("3 need you at once: mailer, queue mailer, bookkeeping. ")
 
 
 def test_the_end_of_what_concerned_many_says_how_it_ended() -> None:

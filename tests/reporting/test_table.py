@@ -168,8 +168,11 @@ def test_an_incident_of_a_host_names_its_agents(make_incident: Make, make_report
 
 def test_an_incident_without_agents_is_called_by_its_subject(make_incident: Make, make_report: Make) -> None:
     ours = make_incident(kind="supervisor", agent=None, subject="reporter")
+    queue = make_incident(kind="queue", agent=None, subject="mailer", reason="150 messages wait")
 
-    assert "  reporter: no heartbeat" in format_report(make_report(incidents=(ours,)), 120, color=False)
+    said = format_report(make_report(incidents=(ours, queue)), 120, color=False)
+    assert "  reporter: no heartbeat" in said
+    assert "  queue mailer: 150 messages wait" in said, "the agent of that name is well"
 
 
 def test_what_nobody_could_be_told_stays_visible(make_report: Make, lost: Undelivered) -> None:

@@ -13,6 +13,7 @@ from collections_supervisor.coordination.incident import FURTHEST, Incident
 from collections_supervisor.coordination.incidents import ANY, reminder_due_at
 from collections_supervisor.coordination.state import FleetState, give_up, key_of, note_end
 from collections_supervisor.messages import Grouped, Notice, Now
+from collections_supervisor.system.naming import subject_of
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +121,7 @@ def _from_notice(newest: Notice, oldest: Notice, repeat_after: float, now: Now) 
         id=newest.incident_id,
         dedup_key=newest.dedup_key,
         kind=newest.kind,
-        subject=_subject(newest.dedup_key),
+        subject=subject_of(newest.dedup_key),
         agent=newest.agent,
         agents=(newest.agent,) if newest.kind == "host" and newest.agent is not None else (),
         reason=newest.reason,
@@ -132,10 +133,6 @@ def _from_notice(newest: Notice, oldest: Notice, repeat_after: float, now: Now) 
         rebuilt=True,
     )
     return _without_reminders_before(incident, newest, repeat_after, now)
-
-
-def _subject(dedup_key: str) -> str:
-    return dedup_key.partition("/")[2].rpartition("/")[0]
 
 
 def _mono(notice: Notice, now: Now) -> float:

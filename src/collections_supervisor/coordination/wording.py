@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from collections_supervisor.messages import AgentReport, Notice
 from collections_supervisor.system.clock import span, stamp
-from collections_supervisor.system.naming import PROVIDER, spoken, subject_of
+from collections_supervisor.system.naming import PROVIDER, spoken_of, subject_of
 
 NAMED = 10
 """Names in one sentence."""
@@ -18,7 +18,7 @@ def listed(names: Sequence[str]) -> str:
 
 def notice_text(notice: Notice, report: AgentReport | None, ending: str = "works again") -> str:
     """The notice as a few plain sentences; `ending` says how the trouble ended."""
-    who = spoken(notice.kind, subject_of(notice.dedup_key), notice.agent)
+    who = spoken_of(notice.dedup_key, notice.agent)
     lasted = _lasted(notice)
     match notice.notice:
         case "opened":
@@ -35,7 +35,7 @@ def notice_text(notice: Notice, report: AgentReport | None, ending: str = "works
 
 def group_text(notice: Notice) -> str:
     """One notice about the opening of several incidents; what is wrong with each stands in `grouped`."""
-    names = listed([one.agent or subject_of(one.dedup_key) for one in notice.grouped])
+    names = listed([spoken_of(one.dedup_key, one.agent) for one in notice.grouped])
     first = f"The first is in trouble since {stamp(notice.since)} ({_lasted(notice)}): {notice.reason}."
     return f"{len(notice.grouped)} need you at once: {names}. {first} Look at what they share before looking at each."
 

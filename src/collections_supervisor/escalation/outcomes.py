@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.escalation.entries import Entry, Key
 from collections_supervisor.messages import NoticeAttempted, NoticeDelivered, NoticeExpired
 from collections_supervisor.system.clock import Clock, stamp
-from collections_supervisor.system.naming import spoken, subject_of
+from collections_supervisor.system.naming import spoken_of
 
 TELL_WITHIN = 5.0
 ANSWER_AGAIN = 5.0
@@ -137,8 +137,7 @@ class Outcomes:
 
 
 def _subject(entry: Entry) -> str:
-    notice = entry.notice
-    return spoken(notice.kind, subject_of(notice.dedup_key), notice.agent)
+    return spoken_of(entry.notice.dedup_key, entry.notice.agent)
 
 
 def _fields(entry: Entry) -> dict[str, str | int | None]:

@@ -1,7 +1,5 @@
 """What people are told an incident is about. Pure."""
 
-from collections_supervisor.messages import IncidentKind
-
 PROVIDER = "provider"
 """The subject of an incident whose cause lies with whoever runs the models."""
 
@@ -11,8 +9,16 @@ def subject_of(dedup_key: str) -> str:
     return dedup_key.partition("/")[2].rpartition("/")[0]
 
 
-def spoken(kind: IncidentKind, subject: str, agent: str | None = None) -> str:
-    """The subject as it stands in a sentence; an `agent` is known by its name, whatever the kind."""
+def spoken_of(dedup_key: str, agent: str | None) -> str:
+    """What the incident of that key is about, as it stands in a sentence."""
+    return spoken(dedup_key.partition("/")[0], subject_of(dedup_key), agent)
+
+
+def spoken(kind: str, subject: str, agent: str | None = None) -> str:
+    """The subject as it stands in a sentence; an `agent` is known by its name, whatever the kind of the incident.
+
+    An agent and its queue have the same name, so that a queue is always called one.
+    """
     if agent is not None:
         return agent
     if kind == "books":
