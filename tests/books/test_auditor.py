@@ -19,6 +19,7 @@ from collections_supervisor.messages import (
     Impact,
     ImpactAssessed,
     Outage,
+    QueuesReport,
 )
 from collections_supervisor.system.clock import SystemClock
 
@@ -42,7 +43,8 @@ def audit(*kinds: str) -> Audit:
         files_read=1,
         duration_s=0.0,
     )
-    return Audit(told=BooksAudited(at=NOON, books=books), findings=findings)
+    queues = QueuesReport(healthy=True, limit=100, items=()) if kinds != ("unreadable_file",) else None
+    return Audit(told=BooksAudited(at=NOON, books=books, queues=queues), findings=findings)
 
 
 class FakeBooks:

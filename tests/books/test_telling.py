@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from collections_supervisor.books.telling import MOST_LINES, Told, tell, told_before
+from collections_supervisor.books.telling import MOST_KNOWN, MOST_LINES, Told, tell, told_before
 from collections_supervisor.messages import (
     BooksAudited,
     BooksReport,
@@ -100,6 +100,32 @@ def test_very_many_findings_are_not_very_many_lines() -> None:
     told, said = tell(audited(many), many, Told())
     assert len(told_of(said)) == MOST_LINES
     assert told_of(tell(audited(many), many, told)[1]) == []
+
+
+def test_each_error_is_counted_also_where_the_report_has_the_first_of_them() -> None:
+    many = [finding(f"I{number}") for number in range(1500)]
+    assert tell(audited(many), many, Told())[1][0].fields["errors"] == 1500
+
+
+def test_of_more_findings_than_can_be_remembered_none_is_told_twice() -> None:
+    many = [finding(f"I{number}") for number in range(MOST_KNOWN + 1)]
+    told, _ = tell(audited(many), many, Told())
+    told, said = tell(audited(many), many, told)
+    assert told_of(said) == []
+    _, said = tell(audited(many[1:]), many[1:], told)
+    assert told_of(said) == [("error", f"I{MOST_KNOWN}", False), ("info", "I0", True)]
+
+
+def test_while_nothing_can_be_read_nothing_is_gone() -> None:
+    before, _ = tell(audited([finding("A")], {"mailer": "deep"}), [finding("A")], Told())
+    hung = finding("B", kind="unreadable_file")
+    silent = msgspec.structs.replace(audited([hung]), queues=None)
+    told, said = tell(silent, [hung], before)
+    assert told_of(said) == [("error", "B", False)]
+    assert tell(silent, [hung], told) == (told, [said[0]])
+    _, said = tell(audited([finding("A")], {"mailer": "deep"}), [finding("A")], told)
+    assert told_of(said) == [("info", "B", True)]
+    assert [one.event for one in said] == ["books.audited", "books.finding"]
 
 
 def test_a_queue_is_told_of_once_until_it_is_well_again() -> None:

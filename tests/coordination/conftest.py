@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from collections_supervisor.coordination.bookkeeping import note_audit
 from collections_supervisor.coordination.cluster import Restraint
 from collections_supervisor.coordination.deliveries import delivered
 from collections_supervisor.coordination.grouping import announce
@@ -15,6 +16,7 @@ from collections_supervisor.coordination.state import Fleet, FleetState, shifted
 from collections_supervisor.messages import (
     AgentChanged,
     AgentReport,
+    BooksAudited,
     Emit,
     Notice,
     NoticeDelivered,
@@ -115,6 +117,12 @@ class World:
         self.said: list[Emit] = []
         self.told: list[Notice] = []
         self.restraint = Restraint()
+        self.audited: BooksAudited | None = None
+
+    def audit(self, audited: BooksAudited) -> None:
+        """Take in what an audit found."""
+        self.audited = audited
+        self.state = note_audit(self.state, audited)
 
     def hear(self, name: str, *, trouble: Trouble | None = None, **heard: Any) -> None:
         """Take in an agent: members of `AgentChanged` as they are, all others are those of its report."""
@@ -131,7 +139,7 @@ class World:
     def look(self, seconds: float = 0.0) -> None:
         """Judge, after some time."""
         self.now = Now(mono=self.now.mono + seconds, wall=self.now.wall + timedelta(seconds=seconds))
-        judgement = judge(self.fleet, self.state, self.facts, self.now)
+        judgement = judge(self.fleet, self.state, self.facts, self.now, self.audited)
         self.said += judgement.said
         self.restraint = judgement.restraint
         self.state = announce(self.fleet, judgement.state, self.facts, self.now)
@@ -174,6 +182,7 @@ class World:
         self.state = shifted(msgspec.json.decode(msgspec.json.encode(self.state), type=FleetState), by)
         self.now = Now(mono=self.now.mono + by, wall=self.now.wall)
         self.facts = {}
+        self.audited = None
 
 
 @pytest.fixture

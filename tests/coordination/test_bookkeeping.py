@@ -90,14 +90,17 @@ def test_many_kinds_are_counted_and_the_first_three_named() -> None:
     assert trouble.reason.startswith("2 bad_amount, 1 corrupt_file, 1 ledger_missing and 2 other kinds; the first: INV-0")
 
 
-def test_a_finding_about_no_invoice_names_none() -> None:
+@pytest.mark.parametrize(("path", "named"), [("/books/x.json", "/books/x.json: "), (None, "")])
+def test_a_finding_about_no_invoice_names_its_file(path: str | None, named: str) -> None:
     bad = audited(NOON, "state_missing")
     assert bad.books is not None
     [finding] = bad.books.findings
-    books = msgspec.structs.replace(bad.books, findings=(msgspec.structs.replace(finding, invoice=None, detail="gone"),))
+    books = msgspec.structs.replace(
+        bad.books, findings=(msgspec.structs.replace(finding, invoice=None, path=path, detail="gone"),)
+    )
     last = msgspec.structs.replace(bad, books=books)
     state = msgspec.structs.replace(FleetState(), suspected={"books/books": NOON - HOUR})
-    assert troubles(state, last)["books/books"].reason == "1 state_missing; the first: gone"
+    assert troubles(state, last)["books/books"].reason == f"1 state_missing; the first: {named}gone"
 
 
 def test_where_nothing_was_looked_at_nothing_is_bad() -> None:
@@ -120,6 +123,90 @@ def test_where_nothing_was_looked_at_nothing_is_bad() -> None:
 )
 def test_the_end_is_told_in_words_that_fit(kind: Any, subject: str, seen: BooksAudited | None, words: str) -> None:
     assert ending(incident(kind=kind, subject=subject, agent=None), seen) == words
+
+
+# --- The incidents of books and queues ---
+
+
+def hung(at: datetime) -> BooksAudited:
+    """An audit of a disk that does not answer."""
+    return msgspec.structs.replace(audited(at, "unreadable_file"), queues=None)
+
+
+def test_books_that_do_not_agree_twice_are_told_of_and_that_they_agree_again(make_world: Make) -> None:
+    world = make_world("mailer", books=True)
+    for minutes, kinds in ((0, ["bad_amount"]), (15, ["bad_amount", "corrupt_file"])):
+        assert world.owed == ()
+        world.audit(audited(NOON + timedelta(minutes=minutes), *kinds))
+        world.look(900.0)
+    [opened] = world.owed
+    assert (opened.notice, opened.kind, opened.agent, opened.since, opened.missed) == ("opened", "books", None, NOON, 0)
+    assert opened.text.startswith("bookkeeping needs you: 1 bad_amount, 1 corrupt_file; the first: INV-0")
+    assert [(said.event, said.message[:25]) for said in world.said] == [("books.escalated", "bookkeeping needs a human")]
+    world.deliver()
+    world.audit(audited(NOON + HOUR))
+    world.look(900.0)
+    [resolved] = world.owed
+    assert (resolved.notice, resolved.dedup_key) == ("resolved", opened.dedup_key)
+    assert resolved.text.startswith("bookkeeping agrees again.")
+    assert world.state.open == {}
+
+
+def test_each_bad_queue_has_an_incident_of_its_own(make_world: Make) -> None:
+    world = make_world("mailer", books=True)
+    for hours in range(2):
+        world.audit(audited(NOON + hours * HOUR, queues={"mailer": "150 wait", "watcher": "1 is no message", "x": ""}))
+        world.look(900.0)
+    assert sorted(world.state.open) == ["queue/mailer", "queue/watcher"]
+    assert "queue.escalated" in world.events()
+    world.deliver()
+    world.audit(audited(NOON + 2 * HOUR, queues={"mailer": ""}))
+    world.look()
+    assert [notice.text.partition(".")[0] for notice in world.owed] == ["queue mailer is healthy again", "queue watcher is gone"]
+
+
+def test_two_sweeps_in_two_lives_open_an_incident(make_world: Make) -> None:
+    world = make_world("mailer", books=True, once=True)
+    world.audit(audited(NOON, "bad_amount"))
+    world.look()
+    world.live_again()
+    world.look(3600.0)
+    assert world.owed == (), "nobody has looked at the books in this life"
+    world.audit(audited(NOON + HOUR, "bad_amount"))
+    world.look()
+    assert [notice.since for notice in world.owed] == [NOON]
+    world.live_again()
+    world.look(3600.0)
+    assert list(world.state.open) == ["books/books"], "before the first audit it is as it was"
+
+
+def test_what_was_not_looked_at_is_neither_well_nor_gone(make_world: Make) -> None:
+    world = make_world("mailer", books=True)
+    for hours in range(2):
+        world.audit(audited(NOON + hours * HOUR, queues={"mailer": "150 wait"}))
+        world.look(900.0)
+    world.deliver()
+    for hours in (2, 3):
+        world.audit(hung(NOON + hours * HOUR))
+        world.look(900.0)
+    assert sorted(world.state.open) == ["books/books", "queue/mailer"]
+    assert world.state.suspected["queue/mailer"] == NOON
+    world.audit(BooksAudited(at=NOON + 4 * HOUR, why_not="there are none"))
+    world.look()
+    assert world.state.open == {}
+    assert world.state.suspected == {}
+
+
+def test_an_incident_of_books_that_are_not_looked_at_any_more_is_over(make_world: Make) -> None:
+    world = make_world("mailer", books=True)
+    for hours in range(2):
+        world.audit(audited(NOON + hours * HOUR, "bad_amount"))
+        world.look(900.0)
+    world.deliver()
+    world.fleet = msgspec.structs.replace(world.fleet, books=False)
+    world.live_again()
+    world.look()
+    assert [notice.text.partition(".")[0] for notice in world.owed] == ["bookkeeping is no longer watched"]
 
 
 # --- What an outage costs ---

@@ -1,6 +1,8 @@
 """What the log says of an audit: once what is new, and once that it is gone. Pure."""
 
 from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +16,8 @@ MOST_KNOWN = 10_000
 
 Key = tuple[str, str | None, str | None]
 """Kind, path and invoice: as long as they are the same, so is the finding."""
+
+K = TypeVar("K")
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,17 +44,25 @@ def tell(audited: BooksAudited, findings: Collection[Finding], told: Told) -> tu
     """What the log knows afterwards, and what is to be logged; `findings` are all of them."""
     current = {key_of(finding): finding for finding in findings}
     queues = {queue.name: queue for queue in audited.queues.items} if audited.queues is not None else {}
-    said = [_audited(audited.books)] if audited.books is not None else []
-    new = [_found(finding) for key, finding in current.items() if key not in told.findings]
+    said = [_audited(audited.books, findings)] if audited.books is not None else []
+    # Those beyond what can be remembered would be new each time: they are told of once there is room for them.
+    new = [_found(finding) for key, finding in islice(current.items(), MOST_KNOWN) if key not in told.findings]
+    if audited.books is not None and audited.queues is None:
+        # Nothing answered: what was wrong may be so still.
+        return Told(findings=_some({*told.findings, *current}), queues=told.queues), [*said, *new[:MOST_LINES]]
     gone = [_gone(key) for key in sorted(told.findings - current.keys(), key=str)]
     said += [*new, *gone][:MOST_LINES]
     bad = {name for name, queue in queues.items() if not queue.healthy}
     said += [_queue(queues[name]) for name in sorted(bad - told.queues)]
-    return Told(findings=frozenset(list(current)[:MOST_KNOWN]), queues=frozenset(list(bad)[:MOST_KNOWN])), said
+    return Told(findings=_some(current), queues=_some(bad)), said
 
 
-def _audited(books: BooksReport) -> Emit:
-    errors = sum(1 for finding in books.findings if finding.severity == "error")
+def _some(names: Iterable[K]) -> frozenset[K]:
+    return frozenset(islice(names, MOST_KNOWN))
+
+
+def _audited(books: BooksReport, findings: Collection[Finding]) -> Emit:
+    errors = sum(1 for finding in findings if finding.severity == "error")
     found = sum(books.finding_counts.values())
     agree = "the books agree" if books.consistent else "the books do not agree"
     fields: dict[str, Value] = {
@@ -62,11 +74,11 @@ def _audited(books: BooksReport) -> Emit:
     }
     for group in ("unpaid", "paid", "escalated", "review") if books.totals is not None else ():
         fields[group] = getattr(books.totals, group).count
-    findings = f", {found} finding{'s' if found != 1 else ''}" if found else ""
+    counted = f", {found} finding{'s' if found != 1 else ''}" if found else ""
     return Emit(
         level="info" if books.consistent else "warning",
         event="books.audited",
-        message=f"{agree}{findings}; {books.files_read} {'file was' if books.files_read == 1 else 'files were'} read",
+        message=f"{agree}{counted}; {books.files_read} {'file was' if books.files_read == 1 else 'files were'} read",
         fields=fields,
     )
 

@@ -27,6 +27,8 @@ NO_IMPACTS: Impacts = MappingProxyType({})
 def note_audit(state: FleetState, audited: BooksAudited) -> FleetState:
     """The state after an audit: since when each of books and queues is bad."""
     suspected = {key: state.suspected.get(key, audited.at) for key in _bad(audited)}
+    if not knows_queues(audited):
+        suspected |= {key: at for key, at in state.suspected.items() if key.startswith("queue/")}
     return state if suspected == state.suspected else msgspec.structs.replace(state, suspected=suspected)
 
 
@@ -37,6 +39,11 @@ def troubles(state: FleetState, audited: BooksAudited) -> dict[str, Trouble]:
         for key, reason in _bad(audited).items()
         if state.suspected.get(key, audited.at) != audited.at
     }
+
+
+def knows_queues(audited: BooksAudited) -> bool:
+    """Whether the queues were looked at; on a disk that does not answer nobody can say that one is well or gone."""
+    return audited.queues is not None or audited.books is None
 
 
 def ending(incident: Incident, audited: BooksAudited | None) -> str:
@@ -64,7 +71,8 @@ def _reason(findings: Iterable[Finding], counts: Mapping[str, int]) -> str:
     named = ", ".join(f"{counts[kind]} {kind}" for kind in kinds[:SHOWN])
     more = f" and {len(kinds) - SHOWN} other kinds" if len(kinds) > SHOWN else ""
     first = errors[0]
-    whose = f"{first.invoice}: " if first.invoice is not None else ""
+    # Of a file that cannot be read nothing but its path is known.
+    whose = next((f"{name}: " for name in (first.invoice, first.path) if name is not None), "")
     return f"{named}{more}; the first: {whose}{first.detail}"
 
 

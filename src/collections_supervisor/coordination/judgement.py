@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from collections_supervisor.coordination import incidents as rules
-from collections_supervisor.coordination.bookkeeping import NO_IMPACTS, Impacts, ending, troubles
+from collections_supervisor.coordination.bookkeeping import NO_IMPACTS, Impacts, ending, knows_queues, troubles
 from collections_supervisor.coordination.cluster import Cluster, Restraint, covers, for_good, is_back, restraint
 from collections_supervisor.coordination.grouping import waits_until
 from collections_supervisor.coordination.incident import Incident, Subject, is_told
@@ -216,8 +216,9 @@ class _Work:
             self._open[key] = self._keep(known, subject, trouble)
             if known is None:
                 self._tell_escalation(self._open[key], subject)
+        over = ("books", "queue") if audited is None or knows_queues(audited) else ("books",)
         for key, incident in list(self._open.items()):
-            if incident.kind in ("books", "queue") and key not in current:
+            if incident.kind in over and key not in current:
                 self._resolve(key, Subject(kind=incident.kind, name=incident.subject), ending(incident, audited))
 
     def keep_impacts(self, impacts: Impacts) -> None:
