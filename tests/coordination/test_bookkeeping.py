@@ -7,7 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from collections_supervisor.coordination.bookkeeping import awaits_impact, ending, note_audit, outages, troubles
+from collections_supervisor.coordination.bookkeeping import (
+    awaits_impact,
+    ending,
+    ends_with_impact,
+    note_audit,
+    outages,
+    troubles,
+)
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.state import Fleet, FleetState
 from collections_supervisor.messages import (
@@ -297,3 +304,19 @@ def test_an_opening_waits_a_moment_for_what_it_costs() -> None:
     assert not waits(agent="watcher"), "what the other costs is known at its end only"
     assert not waits(agent=None)
     assert not waits(silent_since=None)
+
+
+def test_in_a_sweep_an_end_waits_a_moment_for_what_it_cost() -> None:
+    once = msgspec.structs.replace(FLEET, once=True)
+
+    def waits(fleet: Fleet = once, impacts: dict[str, Impact | None] | None = None, **known: Any) -> bool:
+        return ends_with_impact(fleet, incident(**known), impacts or {})
+
+    assert waits()
+    assert waits(agent="watcher")
+    assert not waits(fleet=FLEET), "a daemon has the time in which the agent settles"
+    assert not waits(fleet=msgspec.structs.replace(once, books=False))
+    assert not waits(agent="reader")
+    assert not waits(agent=None)
+    assert not waits(silent_since=None)
+    assert not waits(impacts={"mailer": None}), "it is known that nobody can tell"

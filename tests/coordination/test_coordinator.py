@@ -26,6 +26,8 @@ from collections_supervisor.messages import (
     AgentChanged,
     AgentReport,
     Evidence,
+    Impact,
+    ImpactAssessed,
     Notice,
     NoticeAttempted,
     NoticeDelivered,
@@ -842,3 +844,60 @@ async def test_a_silent_host_is_one_notice_and_one_restart_until_one_is_back(
         assert stage.sinks.restraint == (frozenset(), False)
         assert stage.sinks.words == ["opened", "resolved"]
         assert stage.log.of("agent.escalated") == []
+
+
+# --- What an outage costs ---
+
+
+async def after_an_outage(make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble) -> Stage:
+    """A second sweep that finds an agent well which the first one told of."""
+    settings = {"once": True, "books": True, "group_wait": 0.0, "roles": {"watcher": "watcher"}}
+    first = make_stage("watcher", **settings)
+    await first.tell(AgentChanged(report=make_report("watcher"), trouble=make_trouble()))
+    await first.coordinator.settle()
+    [opened] = first.sinks.owed
+    await first.tell(NoticeDelivered(dedup_key=opened.dedup_key, sequence=1, channel="0", attempts=1, at=first.clock.now().wall))
+    await first.coordinator.settle()
+    second = make_stage("watcher", start=first.store.saves[-1][1], **settings)
+    await second.tell(AgentChanged(report=make_report("watcher", last_heartbeat=EPOCH), trouble=None))
+    return second
+
+
+async def test_a_sweep_tells_the_end_of_an_outage_together_with_what_it_cost(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = await after_an_outage(make_stage, make_report, make_trouble)
+    begun = anyio.current_time()
+    async with stage.running():
+        await anyio.sleep(1.0)
+        assert stage.sinks.words == []
+        outage = stage.sinks.asked[-1]["watcher"]
+        assert (outage.since, outage.until) == (make_report().last_heartbeat, EPOCH)
+        cost = Impact(role="watcher", since=EPOCH, until=EPOCH, count=1, amounts={}, text="1 payment was found late")
+        await stage.tell(ImpactAssessed(agent="watcher", outage=outage, impact=cost))
+        await stage.heard()
+    assert [(notice.notice, notice.impact) for notice in stage.sinks.told.values()] == [("resolved", cost)]
+    assert anyio.current_time() < begun + 2.0
+
+
+async def test_a_sweep_waits_for_that_no_longer_than_five_seconds(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = await after_an_outage(make_stage, make_report, make_trouble)
+    async with stage.running():
+        await anyio.sleep(4.9)
+        assert stage.sinks.words == []
+        await anyio.sleep(0.2)
+        assert stage.sinks.words == ["resolved"]
+
+
+async def test_at_its_end_a_sweep_waits_for_nothing(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = await after_an_outage(make_stage, make_report, make_trouble)
+    async with stage.running():
+        await anyio.sleep(1.0)
+    await stage.coordinator.settle(patient=True)
+    assert stage.sinks.words == []
+    await stage.coordinator.settle()
+    assert stage.sinks.words == ["resolved"]

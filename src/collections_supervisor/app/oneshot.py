@@ -58,10 +58,11 @@ class Sweep:
                 if parts.auditor is not None:
                     await self._unless_stopped(parts.auditor.finished.wait)
                 middle.cancel_scope.cancel()
+            # An audit that was stopped has not let go of its thread yet, and one more would find that nothing answers.
+            if parts.auditor is not None and not self.interrupted:
+                await parts.coordinator.settle(patient=True)
+                await self._unless_stopped(parts.auditor.assess)
             await parts.coordinator.settle()
-            if parts.auditor is not None:
-                await parts.auditor.assess()
-                await parts.coordinator.settle()
             await self._let_tell(parts)
             report = await parts.coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()

@@ -13,7 +13,7 @@ BOOKS = "books"
 """The one subject of its kind."""
 
 IMPACT_WAIT = 5.0
-"""Seconds that the opening of an incident waits to be told together with what it costs."""
+"""Seconds that the opening of an incident waits to be told together with what it costs; in a single sweep its end, too."""
 
 SHOWN = 3
 """Kinds of findings that a reason names."""
@@ -95,6 +95,17 @@ def outages(fleet: Fleet, state: FleetState, facts: Facts) -> dict[str, Outage]:
             # Before anybody is told: when it comes to that, what it costs is known already.
             found[name] = Outage(role=role, since=last)
     return found
+
+
+def ends_with_impact(fleet: Fleet, incident: Incident, impacts: Impacts) -> bool:
+    """Whether the end of an incident is to be told together with what the outage cost, and that is not known yet.
+
+    While an agent settles there is time enough to find out; a single sweep sees its trouble end at once.
+    """
+    agent = incident.agent
+    if not fleet.once or not fleet.books or agent not in fleet.roles or incident.silent_since is None:
+        return False
+    return agent not in impacts
 
 
 def awaits_impact(fleet: Fleet, incident: Incident, impacts: Impacts, mono: float) -> bool:

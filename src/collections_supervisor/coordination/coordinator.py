@@ -78,6 +78,7 @@ class Coordinator:
         self._impacts: dict[str, Impact | None] = {}
         self._ready = False
         self._look_until = math.inf
+        self._patient_until = -math.inf
         self._judged: Now | None = None
         self._saved: object = None
         self._saved_at = -math.inf
@@ -104,9 +105,14 @@ class Coordinator:
                 await anyio.sleep(GATHER)
             await self._settle(stopped=False)
 
-    async def settle(self, *, stopped: bool = False) -> Report:
-        """Take in all that waits, judge once, keep it, publish it: whoever was to be looked at has been."""
+    async def settle(self, *, stopped: bool = False, patient: bool = False) -> Report:
+        """Take in all that waits, judge once, keep it, publish it: whoever was to be looked at has been.
+
+        `patient`: what an outage cost may still become known.
+        """
         self._look_until = -math.inf
+        if not patient:
+            self._patient_until = -math.inf
         return await self._settle(stopped=stopped)
 
     async def _settle(self, *, stopped: bool) -> Report:
@@ -134,12 +140,13 @@ class Coordinator:
 
     def _next_timer(self, now: Now) -> float:
         judged = self._judged or now
-        instants = [next_timer(self._fleet, self._state, judged), self._save_due, self._look_until]
+        instants = [next_timer(self._fleet, self._state, judged), self._save_due, self._look_until, self._patient_until]
         return min(instant for instant in instants if instant > judged.mono)
 
     def _begin(self, now: Now) -> None:
         if self._look_until == math.inf:
             self._look_until = now.mono + (FIRST_LOOK if self._state.open else 0.0)
+            self._patient_until = now.mono + bookkeeping.IMPACT_WAIT if self._fleet.once else -math.inf
 
     # --- What is heard ---
 
@@ -203,7 +210,8 @@ class Coordinator:
     # --- What follows from it ---
 
     async def _judge(self, now: Now) -> None:
-        judgement = judge(self._fleet, self._state, self._facts, now, self._audited, self._impacts)
+        patient = now.mono < self._patient_until
+        judgement = judge(self._fleet, self._state, self._facts, now, self._audited, self._impacts, patient=patient)
         self._state = judgement.state
         self._judged = now
         for said in judgement.said:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from collections_supervisor.coordination import incidents as rules
-from collections_supervisor.coordination.bookkeeping import NO_IMPACTS, Impacts, ending, knows_queues, troubles
+from collections_supervisor.coordination.bookkeeping import NO_IMPACTS, Impacts, ending, ends_with_impact, knows_queues, troubles
 from collections_supervisor.coordination.cluster import Cluster, Restraint, covers, for_good, is_back, restraint
 from collections_supervisor.coordination.grouping import waits_until
 from collections_supervisor.coordination.incident import Incident, Subject, is_told
@@ -42,14 +42,24 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    fleet: Fleet, state: FleetState, facts: Facts, now: Now, audited: BooksAudited | None = None, impacts: Impacts = NO_IMPACTS
+    fleet: Fleet,
+    state: FleetState,
+    facts: Facts,
+    now: Now,
+    audited: BooksAudited | None = None,
+    impacts: Impacts = NO_IMPACTS,
+    *,
+    patient: bool = False,
 ) -> Judgement:
-    """Compare what is known of everybody with the incidents that are open. Says nothing to anybody yet."""
+    """Compare what is known of everybody with the incidents that are open. Says nothing to anybody yet.
+
+    `patient`: there is time to wait for what an outage cost before its end is told.
+    """
     facts = {name: facts[name] for name in fleet.names if name in facts}
     work = _Work(fleet, forgive_crashes(_note_calm(state, facts), now.mono), facts, now)
     work.keep_impacts(impacts)
     work.keep_clusters()
-    work.keep_agents()
+    work.keep_agents(impacts if patient else None)
     work.keep_tasks()
     work.keep_books(audited)
     work.keep_impacts(impacts)
@@ -137,8 +147,11 @@ class _Work:
 
     # --- One agent ---
 
-    def keep_agents(self) -> None:
-        """Keep the incident of each agent as it is in trouble or not; one that nobody has looked at yet is as it was."""
+    def keep_agents(self, awaited: Impacts | None) -> None:
+        """Keep the incident of each agent as it is in trouble or not; one that nobody has looked at yet is as it was.
+
+        One that ends waits until what it cost is among those `awaited`.
+        """
         for name, changed in self._facts.items():
             key = f"agent/{name}"
             subject = Subject(kind="agent", name=name, report=changed.report, trouble=changed.trouble)
@@ -147,7 +160,11 @@ class _Work:
             elif changed.trouble is not None:
                 self._keep_agent(key, subject, changed.trouble)
             elif key in self._open and self._is_over(self._open[key], changed):
-                self._resolve(key, subject)
+                incident = self._open[key]
+                if awaited is not None and ends_with_impact(self._fleet, incident, awaited):
+                    self._open[key] = msgspec.structs.replace(incident, recovered_at=changed.report.last_heartbeat)
+                else:
+                    self._resolve(key, subject)
         for key, incident in list(self._open.items()):
             if incident.kind == "agent" and incident.agent not in self._fleet.names:
                 self._resolve(key, Subject(kind="agent", name=incident.subject), UNWATCHED)
