@@ -42,6 +42,9 @@ WINDOW = 86400
 
 _MISSING = frozenset({"state_missing", "ledger_missing"})
 
+ALERT = (Path("/tmp/oauth_degraded_alert.txt"), Path("/tmp/token_refresh_audit.log"))  # noqa: S108 - where the mailer leaves them
+"""The alert of the mailer, and where it logs the tokens that it renews."""
+
 Check = Callable[[], None]
 
 
@@ -73,8 +76,9 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
 class Books:
     """The readers of one collection, who remember what they have read; one caller at a time."""
 
-    def __init__(self, config: BooksConfig, zone: tzinfo) -> None:
+    def __init__(self, config: BooksConfig, zone: tzinfo, alert: tuple[Path, Path] = ALERT) -> None:
         self._config = config
+        self._alert = alert
         self._zone = zone
         self._tree = StateTree(config.state_dir, currency=config.currency, verify=config.verify_checksums)
         self._ledger = LedgerFile(config.ledger)
@@ -190,9 +194,8 @@ class Books:
         why = f"there is neither {self._config.state_dir} nor {self._config.ledger}, and no other place is configured"
         return Audit(told=BooksAudited(at=now, why_not=why, queues=queues if queues.items else None))
 
-    @staticmethod
-    def _degraded() -> Finding | None:
-        return read_degraded(Path("/tmp/oauth_degraded_alert.txt"), Path("/tmp/token_refresh_audit.log"), os.getuid())  # noqa: S108
+    def _degraded(self) -> Finding | None:
+        return read_degraded(*self._alert, os.getuid())
 
 
 def _appearances(scan: Scan, since: float) -> Iterator[tuple[Invoice, float]]:
