@@ -198,7 +198,7 @@ async def test_how_far_it_is_can_be_seen(begin: Any) -> None:
     books.holds.clear()
     async with begin(books) as story:
         with anyio.fail_after(20):
-            while story.auditor.progress.files < 3:
+            while story.auditor.progress.steps < 3:
                 await anyio.lowlevel.checkpoint()
         books.holds.set()
         await story.until(1)

@@ -67,13 +67,15 @@ def test_totals_stand_beside_the_ledger(make_report: Make, make_agent: Make, boo
     lines = on_terminal(make_report(make_agent(), verdict="degraded", books=books))
     assert lines[0].endswith("Degraded: the books do not agree")
     table = lines[lines.index("Books, as of 11:00:44 UTC: the books do not agree: 1 error in 1 finding") :]
-    assert [line.split("  ") for line in table[1:6] if line]
-    assert [" ".join(line.split()) for line in table[1:9]] == [
-        "INVOICES COUNT FILES LEDGER",
-        "unpaid 1,250 COP 45,000.00, USD 1,250,000.50 USD 1,250,050.50",
-        "paid 1 USD -0.125 0",
-        "escalated 0 0 0",
-        "review 0 0 -",
+    assert table[1:7] == [
+        "  INVOICES   COUNT             FILES            LEDGER",
+        "  unpaid     1,250     COP 45,000.00                 0",
+        "                    USD 1,250,000.50  USD 1,250,050.50",
+        "  paid           1        USD -0.125                 0",
+        "  escalated      0                 0                 0",
+        "  review         0                 0                 -",
+    ]
+    assert [" ".join(line.split()) for line in table[7:10]] == [
         "error: amount_mismatch INV-1: the ledger says USD 150.00, the invoice file USD 100.00",
         "/books/acme/INV-1.json",
         "what to do: correct one of them",
@@ -104,6 +106,17 @@ def test_where_the_invoices_could_not_be_read_no_total_is_shown(make_report: Mak
     assert not any("INVOICES" in line or "unpaid" in line for line in lines)
     assert lines[-1] == f"  error: state_missing: {missing.detail}"
     assert "By the ledger" not in on_page(report)
+
+
+def test_each_currency_has_a_row_of_its_own_where_there_are_several(books: BooksReport) -> None:
+    assert list(book_words.rows_by_currency(books))[:3] == [
+        ("unpaid", "1,250", "COP 45,000.00", "0"),
+        ("", "", "USD 1,250,000.50", "USD 1,250,050.50"),
+        ("paid", "1", "USD -0.125", "0"),
+    ]
+    unknown = msgspec.structs.replace(books, ledger=None)
+    assert [row[3] for row in book_words.rows_by_currency(unknown)] == ["-"] * 5
+    assert list(book_words.rows_by_currency(msgspec.structs.replace(books, totals=None))) == []
 
 
 def test_without_a_ledger_its_column_is_a_dash(books: BooksReport) -> None:
@@ -160,7 +173,7 @@ def test_queues_and_what_was_done(make_report: Make, make_agent: Make) -> None:
         "  unhealthy: payment_queue: empty, 1 invalid: 1 invalid line",
     ]
     said = " ".join(" ".join(lines[start + 4 :]).split())
-    assert said.startswith("In the last 1 d 0 h: e-mails sent: 1,200; payments detected: 3; errors logged: 0; until a payment")
+    assert said.startswith("In the last 24 h: e-mails sent: 1,200; payments detected: 3; errors logged: 0; until a payment")
     page = on_page(report)
     assert "until a payment was detected" in page
     assert "1,500 waiting" in page

@@ -24,7 +24,8 @@ async def show_progress(auditor: Auditor, terminal: TextIO) -> None:
         return
     try:
         while not auditor.finished.is_set():
-            terminal.write(f"{_CLEAR}looking at the books: {auditor.progress.files:,} files and folders so far")
+            # The cursor goes back, so that a line of the log is written over this one and not behind it.
+            terminal.write(f"{_CLEAR}looking at the books: {auditor.progress.steps:,} steps so far\r")
             terminal.flush()
             with anyio.move_on_after(RENEWED):
                 await auditor.finished.wait()

@@ -35,7 +35,8 @@ class Progress:
     """How far the audit under way is; written by its thread, read by anybody."""
 
     def __init__(self) -> None:
-        self.files = 0
+        self.steps = 0
+        """Files and folders, and parts of the ledger, the logs and the comparison."""
 
 
 class Auditor:
@@ -110,12 +111,12 @@ class Auditor:
 
     async def _look(self, now: datetime, *, full: bool) -> Audit:
         stopped = threading.Event()
-        self.progress.files = 0
+        self.progress.steps = 0
 
         def check() -> None:
             if stopped.is_set():
                 raise StoppedError
-            self.progress.files += 1
+            self.progress.steps += 1
 
         try:
             return await self._gate.run(self._books.audit, now, full=full, check=check, pause=stopped.wait)

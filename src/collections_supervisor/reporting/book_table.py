@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from collections_supervisor.messages import BooksReport, QueuesReport, Report
 from collections_supervisor.reporting import book_words, words
 from collections_supervisor.reporting.text import GAP, clean, columns_of, filled, wrap
-from collections_supervisor.system.clock import span
 
 SHOWN = 20
 """Findings that are shown; the report as JSON has more."""
@@ -26,19 +25,19 @@ def book_lines(report: Report, width: int) -> Iterator[str]:
         yield from _queues(report.queues, width)
     if report.metrics is not None and (numbers := list(book_words.activity(report.metrics))):
         said = "; ".join(f"{name}: {number}" for name, number in numbers)
-        yield from wrap(f"In the last {span(report.metrics.window_s)}: {said}", width)
+        yield from wrap(f"In the last {report.metrics.window_s // 3600} h: {said}", width)
 
 
 def _books(books: BooksReport, report: Report, width: int) -> Iterator[str]:
     at = words.clock(books.checked_at, report.generated_at)
     yield from wrap(f"Books, as of {at} UTC: {book_words.agreement(books)}", width)
-    rows = [tuple(clean(cell) for cell in row) for row in book_words.rows(books)]
+    rows = [tuple(clean(cell) for cell in row) for row in book_words.rows_by_currency(books)]
     columns = [max(columns_of(cell) for cell in column) for column in zip(_HEADINGS, *rows, strict=True)]
     if rows and sum(columns) + len(GAP) * len(columns) <= width:
-        yield from (f"{GAP}{filled(row, columns)}" for row in (_HEADINGS, *rows))
+        yield from (f"{GAP}{filled(row, columns, numbers=1)}" for row in (_HEADINGS, *rows))
     else:
-        for group, count, files, ledger in rows:
-            yield from wrap(f"{group}: {count}, {files} by the files, {ledger} by the ledger", width, indent=2)
+        for group, count, files, ledger in book_words.rows(books):
+            yield from wrap(clean(f"{group}: {count}, {files} by the files, {ledger} by the ledger"), width, indent=2)
     for finding in books.findings[:SHOWN]:
         yield from wrap(
             f"{finding.severity}: {clean(book_words.finding_title(finding))}: {clean(finding.detail)}", width, indent=2

@@ -8,6 +8,7 @@ from collections_supervisor.system.clock import span
 GROUPS: tuple[Group, ...] = ("unpaid", "paid", "escalated", "review")
 
 NOTHING = "0"
+NOT_COMPARED = "-"
 
 
 def amounts(known: Amounts) -> str:
@@ -30,8 +31,23 @@ def rows(books: BooksReport) -> list[tuple[str, str, str, str]]:
     for group in GROUPS:
         total = getattr(books.totals, group)
         ledger = getattr(books.ledger, group, None) if books.ledger is not None else None
-        found.append((group, f"{total.count:,}", amounts(total.amounts), amounts(ledger) if ledger is not None else "-"))
+        found.append((group, f"{total.count:,}", amounts(total.amounts), amounts(ledger) if ledger is not None else NOT_COMPARED))
     return found
+
+
+def rows_by_currency(books: BooksReport) -> Iterator[tuple[str, str, str, str]]:
+    """The same with a row for each currency, of which the first has status and count."""
+    for group, count, files, ledger in rows(books):
+        of_files = getattr(books.totals, group).amounts
+        of_ledger = getattr(books.ledger, group, None) or {}
+        currencies = sorted({*of_files, *of_ledger})
+        if len(currencies) < 2:
+            yield group, count, files, ledger
+            continue
+        for place, currency in enumerate(currencies):
+            sums = [amounts({currency: known[currency]}) if currency in known else NOTHING for known in (of_files, of_ledger)]
+            head = ("", "") if place else (group, count)
+            yield *head, sums[0], sums[1] if ledger != NOT_COMPARED else NOT_COMPARED
 
 
 def agreement(books: BooksReport) -> str:

@@ -16,9 +16,12 @@ def clean(text: str) -> str:
     return words.clean(text).translate(_PLAIN)
 
 
-def filled(cells: Sequence[str], columns: Sequence[int]) -> str:
-    """One row of a table, its cells as wide as their columns."""
-    padded = (cell + " " * (column - columns_of(cell)) for cell, column in zip(cells, columns, strict=True))
+def filled(cells: Sequence[str], columns: Sequence[int], *, numbers: int | None = None) -> str:
+    """One row of a table, its cells as wide as their columns; from the column `numbers` on they stand at the right."""
+    padded = []
+    for place, (cell, column) in enumerate(zip(cells, columns, strict=True)):
+        space = " " * (column - columns_of(cell))
+        padded.append(cell + space if numbers is None or place < numbers else space + cell)
     return GAP.join(padded).rstrip()
 
 
