@@ -21,6 +21,15 @@ NOW = datetime(2096, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
+def await_tick(folder: Path) -> None:
+    """Have the next change be of another time than the last one, which these readers are made to believe to be long ago."""
+    probe = folder / "probe"
+    probe.touch()
+    last = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == last:
+        probe.touch()
+
+
 class World:
     """Books in a folder, and their readers."""
 
@@ -50,10 +59,12 @@ class World:
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        await_tick(self.root)
         self.meanwhile()
 
     def audit(self, books: Books | None = None, *, full: bool = True, now: datetime = NOW) -> Audit:
         self.pauses.clear()
+        await_tick(self.root)
         return (books or self.books).audit(now, full=full, check=lambda: None, pause=self._pause)
 
     def kinds(self, books: Books | None = None, *, full: bool = True) -> list[str]:
@@ -156,6 +167,16 @@ def test_where_the_invoices_cannot_be_read_nothing_is_zero(world: World) -> None
     assert report.finding_counts == {"state_missing": 1}
 
 
+@pytest.mark.parametrize(("place", "path"), [("state", "state"), ("cache", "cache/payment_queue.json")])
+def test_a_file_in_the_place_of_a_folder_is_told_of_once(world: World, place: str, path: str) -> None:
+    (world.root / "cache/queues").mkdir(parents=True)
+    assert world.kinds() == []
+    (world.root / place).rename(world.root / "elsewhere")
+    (world.root / place).write_text("a file")
+    told = {finding.path for finding in world.audit().findings}
+    assert told == {str(world.root / path)} | ({str(world.cache / "queues")} if place == "cache" else set())
+
+
 def test_the_first_thousand_are_reported_and_all_are_counted(world: World) -> None:
     world.lines(*((f"X-{number:04}", 1.0) for number in range(REPORTED + 5)))
     (world.state / "acme").mkdir()
@@ -253,6 +274,7 @@ def test_right_after_a_sweep_an_audit_is_what_it_would_be_without_a_memory(tmp_p
     for turn in range(8):
         now = NOW + timedelta(minutes=turn)
         warm.audit(now, full=turn % 4 == 0, check=lambda: None, pause=lambda _: None)
+        await_tick(tmp_path)
         for path in rng.sample(files, 3):
             spoil(path, rng, turn)
     now = NOW + HOUR

@@ -178,7 +178,9 @@ def test_what_is_no_small_regular_file_is_a_finding_and_costs_no_other_queue(wor
 def test_a_folder_that_is_none_is_a_finding(world: World) -> None:
     world.folder.rmdir()
     world.folder.touch()
-    assert [one.path for one in world.read().findings] == [str(world.folder)]
+    [finding] = world.read().findings
+    assert finding.path == str(world.folder)
+    assert finding.advice.startswith("make it a folder that")
 
 
 def test_too_many_queues_are_a_finding(world: World) -> None:

@@ -94,7 +94,7 @@ class ActivityLogs:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                reading.findings.append(unreadable(folder, error))
+                reading.findings.append(unreadable(folder, error, folder=True))
                 return None
         if len(names) > PLAIN_LOGS_LIMIT:
             reading.findings.append(unreadable(self._cache_dir, f"holds more than {PLAIN_LOGS_LIMIT} logs"))
@@ -116,6 +116,8 @@ class _Reading:
     def look(self, log: LogTail, at_least: float = 0.0) -> Look | None:
         try:
             look = log.look(since=self.now - max(self._window, at_least), check=self._check)
+        except NotADirectoryError:
+            look = None  # whoever looks for folders there tells of it
         except OSError as error:
             self.findings.append(unreadable(log.path, error))
             return None

@@ -16,7 +16,7 @@ def shown(path: Path | str) -> str:
     return one_line(str(path).encode("utf-8", "backslashreplace").decode())
 
 
-def unreadable(path: Path, cause: OSError | str) -> Finding:
+def unreadable(path: Path, cause: OSError | str, *, folder: bool = False) -> Finding:
     """That a file or folder which is there could not be used."""
     return Finding(
         kind="unreadable_file",
@@ -24,5 +24,6 @@ def unreadable(path: Path, cause: OSError | str) -> Finding:
         path=shown(path),
         invoice=None,
         detail=f"cannot be read: {cause if isinstance(cause, str) else cause_of(cause)}",
-        advice="make it a regular file that this program may read, or correct the path in the configuration",
+        advice=f"make it a {'folder' if folder else 'regular file'} that this program may read, "
+        "or correct the path in the configuration",
     )

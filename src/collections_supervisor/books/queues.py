@@ -77,7 +77,7 @@ class QueueFolder:
         except FileNotFoundError:
             pass
         except OSError as error:
-            findings.append(unreadable(self._queue_dir, error))
+            findings.append(unreadable(self._queue_dir, error, folder=True))
         if len(names) > QUEUES_LIMIT:
             findings.append(unreadable(self._queue_dir, f"holds {len(names)} queues; the first {QUEUES_LIMIT} were read"))
         return [self._queue_dir / name for name in sorted(names)[:QUEUES_LIMIT]]

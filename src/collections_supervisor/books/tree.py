@@ -15,6 +15,7 @@ _APART = 0.15
 """Seconds between two looks at a temporary file: a writer that lives replaces the invoice with it at once."""
 
 _ADVICE = "give this program the right to read it, or look at the disk or the network that it lies on"
+_ROOT_ADVICE = "make it a folder that this program may read, or correct books.state_dir"
 
 
 class StateTree:
@@ -48,7 +49,7 @@ class StateTree:
             return Scan(state="missing", findings=(_missing(self._rules.root),), complete=False)
         except OSError as error:
             self._root = Folder(self._path, "", 0, linked=True)
-            return Scan(state="unreadable", findings=(unreadable(self._path, error, _ADVICE),), complete=False)
+            return Scan(state="unreadable", findings=(unreadable(self._path, error, _ROOT_ADVICE),), complete=False)
         temps = walk.left_over(self._pause)
         return Scan(
             state="ok",
