@@ -17,6 +17,10 @@ from collections_supervisor.books.records import Scan
 from collections_supervisor.books.tree import StateTree
 
 
+class StoppedError(Exception):
+    """The reading is not wanted any more."""
+
+
 def content(number: str = "INV-1", amount: object = 5.0, **members: Any) -> bytes:
     return json.dumps({"number": number, "amount": amount, "status": "unpaid", **members}).encode()
 
@@ -35,8 +39,8 @@ class World:
         self.on_check: Callable[[], None] = lambda: None
         self.tree = self.fresh()
 
-    def fresh(self) -> StateTree:
-        return StateTree(self.root, currency="USD", verify=True, pause=self._pause)
+    def fresh(self, **settings: Any) -> StateTree:
+        return StateTree(self.root, currency="USD", verify=True, pause=self._pause, **settings)
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -134,6 +138,15 @@ def test_what_is_younger_than_two_seconds_is_not_trusted_to_be_known(world: Worl
     assert [world.scan(later=later).read for later in (1.9, 1.9, 2.1, 2.1)] == [1, 1, 1, 0]
 
 
+def test_a_folder_that_changed_less_than_two_seconds_ago_is_not_trusted_either(world: World) -> None:
+    path, other = world.write("a/1.json"), world.write("a/2.json")
+    world.scan()
+    other.unlink()
+    world.scan(later=1.999)
+    path.write_bytes(content("1", 12345.0))
+    assert world.amounts() == {"a/1.json": 1234500}
+
+
 def test_what_moves_to_the_archive_moves_here_too(world: World) -> None:
     path = world.write("a/1.json")
     world.scan()
@@ -151,10 +164,10 @@ def test_a_reading_that_was_stopped_is_taken_up_again(world: World) -> None:
 
     def stop() -> None:
         if next(calls, None) is None:
-            raise InterruptedError
+            raise StoppedError
 
     world.on_check = stop
-    with pytest.raises(InterruptedError):
+    with pytest.raises(StoppedError):
         world.scan()
     world.on_check = lambda: None
     assert len(world.amounts()) == 5
@@ -247,6 +260,18 @@ def test_folders_are_looked_into_to_a_certain_depth(world: World) -> None:
     seen = world.scan()
     assert [invoice.file for invoice in seen.invoices] == ["in.json"]
     assert (found(seen, world.root), seen.complete) == ([("unreadable_file", f"{deepest}/i")], False)
+
+
+def test_more_files_than_can_be_kept_are_not_read(world: World) -> None:
+    for number in range(4):
+        world.write(f"{'ab'[number // 3]}/{number}.json")
+    assert len(world.scan(tree=world.fresh(most=4)).invoices) == 4
+    many = world.scan(tree=world.fresh(most=3))
+    assert (many.state, many.invoices, [finding.path for finding in many.findings]) == ("unreadable", (), [str(world.root)])
+    assert many.findings[0].detail == "holds more than 3 files"
+    crowd = world.scan(tree=world.fresh(most=2))
+    assert found(crowd, world.root) == [("unreadable_file", "a")], "the rest is read"
+    assert ([invoice.path for invoice in crowd.invoices], crowd.complete) == (["b/3.json"], False)
 
 
 def sparse(path: Path) -> None:

@@ -1,7 +1,9 @@
 """One folder of invoice files: what was read from it, and reading what has changed since."""
 
+import errno
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from itertools import islice
 from operator import attrgetter
 
 import msgspec
@@ -15,6 +17,9 @@ from collections_supervisor.system.files import cause_of
 
 DEEPEST = 8
 """Folders below one another that are looked into."""
+
+MOST = 1_000_000
+"""Files of a collection: of more nothing is read, as they would fill the memory."""
 
 YOUNG = 2.0
 """Seconds in which a second change may leave the same times behind: what is younger is not trusted to be known."""
@@ -40,6 +45,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     folders: Collection[str]
     """Folders whose files are all looked at in any case."""
     check: Check
+    most: int = MOST
 
     def young(self, found: os.stat_result) -> bool:
         """Whether it was changed a moment ago, or later than now."""
@@ -91,7 +97,7 @@ class Folder:
         reading = _Reading(self, fd, look)
         with os.scandir(fd) as entries:
             # By name, so that the same files always give the same report.
-            reading.take_all(sorted(entries, key=_BY_NAME))
+            reading.take_all(sorted(islice(entries, look.most + 1), key=_BY_NAME))
         self.invoices, self.signs, self.odd = reading.invoices, reading.signs, reading.odd
         self.findings, self.temps, self.unread = reading.findings, reading.temps, reading.unread
         self.children = reading.children
@@ -127,7 +133,8 @@ class _Reading:
         """It must be looked at again, whatever its own times say."""
         self.files_read = 0
 
-    def take_all(self, entries: Iterable[os.DirEntry[str]]) -> None:
+    def take_all(self, entries: Collection[os.DirEntry[str]]) -> None:
+        require_bounds(len(entries), self._look)
         folder = self._folder
         known: dict[str, tuple[int, Outcome]] = dict(folder.odd)
         known.update({one.file: (sign_, one) for one, sign_ in zip(folder.invoices, folder.signs, strict=True)})
@@ -218,6 +225,12 @@ class _Reading:
         self.unread = True
         # What a link leads to comes and goes without a trace here.
         self.unsettled = True
+
+
+def require_bounds(files: int, look: Look) -> None:
+    """Raise OSError (EFBIG) if there are more files than can be kept."""
+    if files > look.most:
+        raise OSError(errno.EFBIG, f"holds more than {look.most} files")
 
 
 def unreadable(path: str, why: str | OSError, advice: str) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from collections_supervisor.books.faults import Check, shown
-from collections_supervisor.books.folder import YOUNG, Folder, Look, silenced, unreadable
+from collections_supervisor.books.folder import MOST, YOUNG, Folder, Look, require_bounds, silenced, unreadable
 from collections_supervisor.books.invoices import Odd, Rules
 from collections_supervisor.books.records import Invoice, Scan
 from collections_supervisor.messages import Finding
@@ -25,8 +25,11 @@ class StateTree:
     which changes them, and only an edit in place does not. A full sweep finds what a first look would find.
     """
 
-    def __init__(self, folder: Path, *, currency: str, verify: bool, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, folder: Path, *, currency: str, verify: bool, pause: Callable[[float], object] = time.sleep, most: int = MOST
+    ) -> None:
         """`currency` is that of invoices that name none; `verify`: check the checksums of what is read."""
+        self._most = most
         self._rules = Rules(root=shown(folder), currency=currency, verify=verify)
         self._path = str(folder)
         self._pause = pause
@@ -40,7 +43,15 @@ class StateTree:
         """
         named = frozenset(again)
         folders = named | {path.rpartition("/")[0] for path in named}
-        look = Look(rules=self._rules, young_ns=int((now - YOUNG) * 1e9), full=full, again=named, folders=folders, check=check)
+        look = Look(
+            rules=self._rules,
+            young_ns=int((now - YOUNG) * 1e9),
+            full=full,
+            again=named,
+            folders=folders,
+            check=check,
+            most=self._most,
+        )
         walk = _Walk(look, self._path)
         try:
             walk.begin(self._root)
@@ -149,6 +160,7 @@ class _Walk:
             else:
                 self._odd(folder, name, outcome)
             self.files += 1
+        require_bounds(self.files, self._look)
 
     def _odd(self, folder: Folder, name: str, odd: Odd) -> None:
         self.findings.append(odd.finding)
