@@ -121,18 +121,19 @@ def test_an_edit_in_place_between_the_two_looks_is_seen(world: World) -> None:
     path = world.invoice("A", 7.0)
     world.lines(("A", 5.0))
     long_ago = NOW.timestamp() - 3600
-    for one in (path, world.ledger):
-        os.utime(one, (long_ago, long_ago))
 
-    def edit(file: Path, write: Callable[[], object]) -> None:
+    def edit(file: Path, write: Callable[[], object], at: float = long_ago) -> None:
         write()
-        os.utime(file, (long_ago, long_ago))
+        os.utime(file, (at, at))
 
+    for one in (path, world.ledger):
+        edit(one, one.read_bytes)
     world.meanwhile = lambda: edit(path, lambda: world.invoice("A", 5.0))
     assert world.kinds() == []
-    edit(world.ledger, lambda: world.lines(("A", 9.0)))
-    world.meanwhile = lambda: edit(world.ledger, lambda: world.lines(("A", 5.0)))
+    edit(world.ledger, lambda: world.lines(("A", 9.0)), long_ago + 5)
+    world.meanwhile = lambda: edit(world.ledger, lambda: world.lines(("A", 5.0)), long_ago + 5)
     assert world.kinds() == []
+    assert world.pauses == [SECOND_READ]
 
 
 def test_other_figures_are_another_error_that_nobody_has_seen_twice(world: World) -> None:
