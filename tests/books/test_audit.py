@@ -197,6 +197,15 @@ def test_degraded_mode_is_told_of_where_it_is_asked_for(world: World) -> None:
     assert (report_of(asked).finding_counts, report_of(asked).consistent) == ({"degraded_mode": 1}, True)
 
 
+def test_where_no_log_tells_of_payments_the_queue_does(world: World) -> None:
+    world.cache.mkdir()
+    message = {"type": "INVOICE_PAID", "invoice": "A", "_queued_at": NOW.timestamp() - 60}
+    (world.cache / "payment_queue.json").write_text(f"{json.dumps(message)}\n")
+    activity = world.audit().told.activity
+    assert activity is not None
+    assert activity.payments_detected == 1
+
+
 def test_nothing_is_known_of_a_disk_that_does_not_answer(world: World) -> None:
     audit = world.books.unreadable(NOW, "no answer within 900 s")
     report = report_of(audit)
