@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collections_supervisor.books.invoices import Odd, Rules, judge, place_of
+from collections_supervisor.books.invoices import Odd, Rules, _day, judge, place_of
 from collections_supervisor.books.records import Invoice
 from collections_supervisor.messages import Finding
 
@@ -324,6 +324,13 @@ def test_a_due_date_is_a_day(due: object, day: date | None) -> None:
     assert invoice(SCANNED | {"due_date": due}).due == day
 
 
+def test_due_dates_with_much_behind_them_fill_no_memory() -> None:
+    before = _day.cache_info().currsize
+    for length in range(50):
+        assert invoice(SCANNED | {"due_date": "2026-03-01" + "x" * length}).due == date(2026, 3, 1)
+    assert _day.cache_info().currsize <= before + 1
+
+
 def test_the_last_of_two_equal_members_counts_as_it_does_for_the_writer() -> None:
     assert invoice(b'{"amount": 1, "status": "paid", "amount": 2, "status": "unpaid"}').amount == 200
 
@@ -391,6 +398,8 @@ def test_any_damage_is_judged(data: st.DataObject, members: dict[str, Any]) -> N
 
 
 @given(plausible, folders)
+@example({"amount": 1, "status": "paid", "paid_at": "1969-12-31T23:59:59"}, "acme")
+@example({"amount": 1, "status": "paid", "paid_at": "9999-12-31T23:59:59"}, "acme")
 def test_both_ways_of_reading_agree(members: dict[str, Any], folder: str) -> None:
     strict = {key: value for key, value in members.items() if key != "_checksum"}
     # NaN is no JSON, so this goes the tolerant way.

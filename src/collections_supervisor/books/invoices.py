@@ -12,7 +12,7 @@ from collections_supervisor.books.faults import shown
 from collections_supervisor.books.invoice_members import CorruptError, Members, Payment, decode_fast, decode_tolerantly
 from collections_supervisor.books.money import parse_amount
 from collections_supervisor.books.records import Hundredths, Invoice
-from collections_supervisor.books.times import instant
+from collections_supervisor.books.times import instant, plausible
 from collections_supervisor.messages import Finding, FindingKind, Group
 
 ARCHIVE = "archive"
@@ -33,6 +33,7 @@ _STATUSES = {status: sys.intern(status) for status in _GROUPS}
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a time without an offset is one of UTC
 _CURRENCY = re.compile("[A-Z]{3}")
 _NO_PAYMENT = Payment()
+_DAY = len("2026-11-22")
 _LONGEST_NUMBER = 200
 _LONGEST_STATUS = 200
 _LONGEST_SOURCE = 4096
@@ -112,7 +113,7 @@ def _invoice(members: Members, amount: Hundredths | None, place: Place, file: st
         currency=sys.intern(members.currency) if members.currency and _is_currency(members.currency) else rules.currency,
         archived=place.archived,
         waiting=place.waiting,
-        due=_day(members.due_date) if members.due_date else None,
+        due=_day(members.due_date[:_DAY]) if members.due_date else None,
         paid=_paid(members, amount),
         paid_at=_seconds(members.paid_at),
         detected_at=_seconds(payment.detected_at),
@@ -131,18 +132,16 @@ def _paid(members: Members, amount: Hundredths | None) -> Hundredths | None:
 
 @lru_cache(maxsize=4096)  # many invoices fall due on the same days, and one object for each day is enough
 def _day(text: str) -> date | None:
-    """A calendar date, also where a time of day follows it."""
+    """A calendar date. What follows it was cut off before: a cache of whole texts could be filled with long ones."""
     try:
-        return date.fromisoformat(text[:10])
+        return date.fromisoformat(text)
     except ValueError:
         return None
 
 
 def _seconds(value: datetime | float | None) -> float | None:
-    if value is None:
-        return None
     if isinstance(value, datetime):
-        return (value - _EPOCH).total_seconds() if value.tzinfo is None else value.timestamp()
+        return plausible((value - _EPOCH).total_seconds() if value.tzinfo is None else value.timestamp())
     return instant(value)
 
 

@@ -24,6 +24,11 @@ def from_text(text: str, zone: tzinfo) -> float | None:
         if ":" not in text:
             return instant(float(text))  # a date alone is no instant, and as a number it does not parse
         when = datetime.fromisoformat(text.strip().upper())  # RFC 3339 allows a small t and z
-        return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
+        return plausible((when if when.tzinfo else when.replace(tzinfo=zone)).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def plausible(seconds: float) -> float | None:
+    """What a date and time may give, so that it means the same as the number of seconds would."""
+    return seconds if 0 <= seconds <= _MILLISECONDS else None
