@@ -28,20 +28,26 @@ _LONGEST_DETAIL = 300
 FINDINGS_LIMIT = 1000
 """Lines that get a finding of their own; the rest get one together."""
 
-_AMOUNT = r"(-?)\$(-?[0-9][0-9.,]*)"
+# Nothing below gives back what it took (`++`, `*+`), so that no line costs more than its length, whoever wrote it.
+# No letter, no digit, and no byte that is no text: `take` says how those come in.
+_MARK = r"[^\w\udc80-\udcff]"
+_AMOUNT = r"(-?)\$(-?[0-9][0-9.,]*+)"
 # As the agents write it. What follows reads more, and costs three times as much: noticed where there are hundreds of thousands.
 _WRITTEN = re.compile(
     r"- `([^`]+)` \| \$([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})\.([0-9]{2}) \| (?:.*\| )?Status: (unpaid|paid|escalated)$"
 )
-_ENTRY = re.compile(rf"[-*+] +`(.+?)` *\| *{_AMOUNT} *(?:\|(.*))?$")
-_OLDER = re.compile(rf"[-*+] +(.+?): *{_AMOUNT} +\(.*\)")
-_CLAIM = re.compile(rf"(?:[-*+] +|(?=\*\*))\W*(\w+) total\W*?{_AMOUNT}\W*$", re.IGNORECASE)
-_CLAIMED = re.compile(r"(?:[-*+] +|(?=\*\*))\W*(?:unpaid|paid|escalated|grand) total\b", re.IGNORECASE)
-_HEADING = re.compile(r"(#{1,6})\s+\W*(\w*)")
-_NOTHING = re.compile(r"-[\W_]*(?:none)?[\W_]*$", re.IGNORECASE)
-_NUMBER = re.compile(r"- +`(.+?)`")
+_ENTRY = re.compile(rf"[-*+] ++`(.+?)` *+\| *+{_AMOUNT} *+(?:\|(.*))?$")
+_OLDER = re.compile(rf"[-*+] ++([^|]+?): *+{_AMOUNT} ++\(")
+_CLAIM = re.compile(rf"(?:[-*+] |(?=\*\*)){_MARK}*+(\w++) total{_MARK}*?{_AMOUNT}{_MARK}*+$", re.IGNORECASE)
+_CLAIMED = re.compile(rf"(?:[-*+] |(?=\*\*)){_MARK}*+(?:unpaid|paid|escalated|grand) total\b", re.IGNORECASE)
+_HEADING = re.compile(rf"(#{{1,6}})\s+{_MARK}*(\w*)")
+_NOTHING = re.compile(rf"-(?:{_MARK}|_)*+(?:none(?:{_MARK}|_)*+)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"- ++`(.+?)`")
 
-_STATUS = re.compile(r"(?:.*\|)? *Status:([^|]*)", re.DOTALL)
+_STATUS = re.compile(r"(?:.*\|)? *+Status:([^|]*)", re.DOTALL)
+
+_AROUND = " `\t\N{NO-BREAK SPACE}"
+"""What may stand around a number and is no part of it."""
 
 _SECTIONS: dict[str, Section] = {"unpaid": "unpaid", "paid": "paid", "escalated": "escalated"}
 _CLAIMS: dict[str, Claim] = {**_SECTIONS, "grand": "grand"}
@@ -55,23 +61,24 @@ def parse(data: bytes, *, path: str, check: Check, at_most: int = ENTRIES_LIMIT)
     the heading is believed. An entry below no such heading counts by its status. `path` is how findings name the file.
     """
     reader = _Reader(path)
+    if b"\0" in data:
+        return reader.unreadable("it is not text in UTF-8")
     for chunk in _chunks(data):
         check()
-        if b"\0" in chunk:
-            return reader.unreadable("it is not text in UTF-8")
-        reader.take(chunk.decode("utf-8", "backslashreplace"))
+        # Each byte that is no text is half a character for now: to write out all of them would take a hundred times as long.
+        reader.take(chunk.decode("utf-8", "surrogateescape"))
         if len(reader.entries) > at_most:
             return reader.unreadable(f"it has more than {at_most} entries")
     return reader.ledger()
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
-    """Whole lines."""
+    """Whole lines, and of a longer line as much as shows that it is too long."""
     start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     while start < len(data):
-        end = data.rfind(b"\n", start, start + CHUNK) + 1 or data.find(b"\n", start + CHUNK) + 1 or len(data)
-        yield data[start:end]
-        start = end
+        end = data.rfind(b"\n", start, start + CHUNK) + 1
+        yield data[start : end or start + CHUNK]
+        start = end or data.find(b"\n", start + CHUNK) + 1 or len(data)
 
 
 class _Reader:
@@ -107,13 +114,16 @@ class _Reader:
             lines.pop()
         for line in lines:
             self._line += 1
-            found = _WRITTEN.match(line)
-            if found and (section := _SECTIONS[found[4]]) == self._section and (number := found[1].strip()):
+            if not line:
+                continue
+            found = _WRITTEN.match(line) if len(line) <= LINE_LIMIT else None
+            if found and (section := _SECTIONS[found[4]]) == self._section and (number := found[1].strip(_AROUND)):
                 cents = int(found[2].replace(",", "") + found[3])
+                number = number if number.isascii() else _written_out(number)
                 self.entries.append(Entry(number=number, section=section, amount=cents, line=self._line))
-            elif line[:1] == "#":
+            elif line[0] == "#":
                 self._head(line)
-            elif line and not line.isspace():
+            elif not line.isspace():
                 self._read(line.strip() if len(line) <= LINE_LIMIT else line[:LINE_LIMIT], line)
 
     def _head(self, line: str) -> None:
@@ -128,29 +138,32 @@ class _Reader:
 
     def _read(self, text: str, line: str) -> None:
         section = self._section
+        whole = len(line) <= LINE_LIMIT
         if section == "summary":
-            self._claim(text)
-        elif len(line) <= LINE_LIMIT and self._enter(text, section):
+            self._claim(text, whole=whole)
+        elif whole and self._enter(text, section):
             return
-        elif section and line.startswith("- ") and not _NOTHING.match(text):
+        elif section and line.startswith("- ") and not (whole and _NOTHING.match(text)):
             number = _NUMBER.match(text)
-            self._find(f"a line is no entry: {text}", number=number[1] if number else None)
+            self._find("a line is no entry", text, number=number[1] if number else None)
 
-    def _claim(self, text: str) -> None:
-        found = _CLAIM.match(text)
+    def _claim(self, text: str, *, whole: bool) -> None:
+        found = _CLAIM.match(text) if whole else None
         claim = _CLAIMS.get(found[1].lower()) if found else None
         amount = parse_ledger_amount(found[2] + found[3]) if found else None
         if claim and amount is not None:
             self._claims[claim] = amount
         elif _CLAIMED.match(text):
             # No entry is lost, so that the books are as good as before.
-            self._find(f"a line claims a total that cannot be read: {text}", severity="warning")
+            self._find("a line claims a total that cannot be read", text, severity="warning")
 
     def _enter(self, text: str, section: Section | None) -> bool:
         """Whether the line is about an invoice."""
+        if "$" not in text:
+            return False
         if found := _ENTRY.match(text):
             number, minus, digits, rest = found.groups()
-        elif section and (found := _OLDER.match(text)):
+        elif section and (found := _OLDER.match(text)) and ")" in text[found.end() :]:
             number, minus, digits = found.groups()
             rest = None
         else:
@@ -158,20 +171,21 @@ class _Reader:
         status = _status(rest) if rest else ""
         section = section or _STATUSES.get(status)
         amount = parse_ledger_amount(minus + digits)
-        number = number.strip(" `")
+        number = number.strip(_AROUND)
         if section is None:
-            self._find(f"a line stands below no heading that says what it is: {text}", number=number)
+            self._find("a line stands below no heading that says what it is", text, number=number)
         elif amount is None or not number:
-            self._find(f"a line is no entry: {text}", number=number)
+            self._find("a line is no entry", text, number=number)
         else:
             if status and _STATUSES.get(status) != section:
-                self._find(f"the line stands below {section.title()}, but its status is {status}: {text}", number=number)
-            self.entries.append(Entry(number=number, section=section, amount=amount, line=self._line))
+                self._find(f"the line stands below {section.title()}, but its status is {status}", text, number=number)
+            self.entries.append(Entry(number=_written_out(number), section=section, amount=amount, line=self._line))
         return True
 
-    def _find(self, what: str, *, number: str | None = None, severity: Severity = "error") -> None:
+    def _find(self, what: str, text: str, *, number: str | None = None, severity: Severity = "error") -> None:
         if len(self._findings) < FINDINGS_LIMIT:
-            self._findings.append(self._finding(one_line(what)[:_LONGEST_DETAIL], number, severity))
+            detail = one_line(_written_out(f"{what}: {text}"))[:_LONGEST_DETAIL]
+            self._findings.append(self._finding(detail, _written_out(number) if number else None, severity))
         else:
             self._dropped += 1
 
@@ -190,3 +204,8 @@ def _status(rest: str) -> str:
     """The last field that is a status; the client or the reason before it may look like another one."""
     found = _STATUS.match(rest)
     return found[1].strip(" *_`").lower() if found else ""
+
+
+def _written_out(text: str) -> str:
+    r"""The text with each byte that was none as `\xff`."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
