@@ -51,6 +51,12 @@ def test_a_bad_line_costs_only_itself(bad: bytes) -> None:
     assert len(EMAILS.judge(line() + bad + line(), 0).events) == 2
 
 
+@pytest.mark.parametrize("beside", [b"", b"garbage\n"])
+def test_an_event_is_one_line_and_a_line_one_event_whatever_stands_beside_it(beside: bytes) -> None:
+    block = line() + line().rstrip() + line() + line().replace(b", ", b",\n") + beside
+    assert len(EMAILS.judge(block, 0).events) == 1
+
+
 def test_an_event_without_a_time_is_none() -> None:
     assert EMAILS.judge(line("soon") + line(None) + line(None, ts=TEN), 0).events == [Event(at=TEN)]
 

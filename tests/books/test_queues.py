@@ -79,6 +79,12 @@ def test_lines_that_are_no_messages_are_invalid(world: World) -> None:
     assert (world.queue().depth, world.queue().invalid) == (2, 7)
 
 
+@pytest.mark.parametrize("beside", [b"", b"garbage\n"])
+def test_a_message_is_one_line_and_a_line_one_message_whatever_stands_beside_it(world: World, beside: bytes) -> None:
+    world.write("q.jsonl", message() + message().rstrip() + message() + b'{\n"type": "INVOICE_SENT"\n}\n' + beside)
+    assert (world.queue().depth, world.queue().invalid) == (1, 4 + bool(beside))
+
+
 def test_what_python_writes_beyond_json_is_a_message(world: World) -> None:
     world.write("q.jsonl", b'{"_queued_at": 1799999990.0, "x": NaN}\n{"x": "\xff"}\n{"_queued_at": "soon"}\n{"timestamp": 5}\n')
     assert world.queue() == Queue(name="q", depth=4, oldest=5.0, invalid=0)

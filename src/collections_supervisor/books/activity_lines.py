@@ -4,7 +4,6 @@ Most logs are JSON lines with a `timestamp`; Python's own logging writes `2026-1
 local time, and tracebacks after it.
 """
 
-import json
 import re
 import sys
 from datetime import tzinfo
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from collections_supervisor.books.json_lines import decode_block, decode_line
 from collections_supervisor.books.times import from_text, instant
 
 _PLAIN = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?) - .*? - ([A-Z]+) - ")
@@ -74,11 +74,8 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
         return Judged(events=events, first=first, old=old)
 
     def _lines(self, block: bytes) -> list[_Line]:
-        if self.json:
-            try:
-                return _DECODER.decode_lines(block)
-            except (ValueError, RecursionError):
-                pass  # one line is bad: it must not cost the others
+        if self.json and (lines := decode_block(_DECODER, block)) is not None:
+            return lines
         return [line for raw in block.split(b"\n") if (line := self._line(raw)) is not None]
 
     def _line(self, raw: bytes) -> _Line | None:
@@ -95,16 +92,8 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _json(raw: bytes) -> _Line | None:
-    try:
-        return _DECODER.decode(raw)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # Python agents write NaN into members that are none of our business.
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return _Line(**{name: found[name] for name in _Line.__struct_fields__ if name in found})
+    found = decode_line(_DECODER, raw)
+    return _Line(**{name: found[name] for name in _Line.__struct_fields__ if name in found}) if isinstance(found, dict) else found
 
 
 def _event(line: _Line, at: float) -> Event:

@@ -1,12 +1,12 @@
 """Lines of a queue file, counted: each is a message, a JSON object with `_queued_at` in seconds of the epoch. Pure."""
 
-import json
 from collections import deque
 from typing import Any
 
 import msgspec
 
 from collections_supervisor.books.activity_lines import text
+from collections_supervisor.books.json_lines import decode_block, decode_line
 from collections_supervisor.books.records import Payment
 from collections_supervisor.books.times import instant
 
@@ -37,9 +37,8 @@ class Count:
 
     def add(self, block: bytes) -> None:
         """Count the lines of a block."""
-        try:
-            messages = _DECODER.decode_lines(block)
-        except (ValueError, RecursionError):
+        messages = decode_block(_DECODER, block)
+        if messages is None:
             messages = [message for raw in block.split(b"\n") if (message := self._message(raw)) is not None]
         for message in messages:
             self._take(message)
@@ -64,12 +63,5 @@ class Count:
 
 def read_message(raw: bytes) -> _Message | None:
     """One line; None if it is no message."""
-    try:
-        return _DECODER.decode(raw)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        found = json.loads(raw)  # it takes the NaN that Python agents write
-    except (ValueError, RecursionError):
-        return None
-    return _Message(**{_MEMBERS[name]: found[name] for name in found.keys() & _MEMBERS}) if isinstance(found, dict) else None
+    found = decode_line(_DECODER, raw)
+    return _Message(**{_MEMBERS[name]: found[name] for name in found.keys() & _MEMBERS}) if isinstance(found, dict) else found
