@@ -1,11 +1,12 @@
 """Blocks of whole lines, from real files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.books.blocks import BLOCK, LONGEST, backward, forward
@@ -22,11 +23,11 @@ def whole(path: Path, read: Callable[[int, int], list[bytes]]) -> list[bytes]:
 
 
 def ahead(fd: int, end: int) -> list[bytes]:
-    return list(forward(fd, 0, end, lambda: None))
+    return [block for _, block in forward(fd, 0, end, lambda: None)]
 
 
 def back(fd: int, end: int) -> list[bytes]:
-    return list(backward(fd, end, lambda: None))[::-1]
+    return [block for _, block in backward(fd, end, lambda: None)][::-1]
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -41,6 +42,34 @@ def test_nothing_is_lost_and_no_line_is_torn(
     assert b"".join(blocks) == content
     assert all(block.endswith(b"\n") for block in blocks[:-1])
     assert all(len(block) <= 2 * BLOCK + max(lengths, default=0) for block in blocks)
+
+
+@settings(max_examples=150)
+@given(lines=st.lists(st.binary(max_size=30), max_size=9), size=st.integers(1, 20), more=st.integers(0, 20))
+@example(lines=[b"{}" + b" " * 30 + b"x"], size=3, more=0)
+def test_what_is_left_of_a_line_does_not_depend_on_the_blocks(lines: list[bytes], size: int, more: int) -> None:
+    content = b"\n".join(lines)
+    longest = size + more
+    expected = b"\n".join(line if len(line) <= longest else line[:longest] + b"\0" for line in content.split(b"\n"))
+    with TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        there = list(forward(file.fileno(), 0, len(content), lambda: None, size=size, longest=longest))
+        back = list(backward(file.fileno(), len(content), lambda: None, size=size, longest=longest))[::-1]
+    for blocks in (there, back):
+        assert b"".join(block for _, block in blocks) == expected
+        # Each begins where it says, and that is where a line begins.
+        assert all(content[begins:].startswith(block[: min(longest, block.find(b"\n"))]) for begins, block in blocks)
+        assert all(begins == 0 or content[begins - 1 : begins] == b"\n" for begins, _ in blocks)
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(0, b"one\ntwo\nthree"), (2, b"two\nthree"), (4, b"three"), (9, b"")])
+def test_nothing_before_a_bound_is_read(bound: int, expected: bytes) -> None:
+    with TemporaryFile() as file:
+        file.write(b"one\ntwo\nthree")
+        file.flush()
+        blocks = list(backward(file.fileno(), 13, lambda: None, down_to=bound, size=3))
+    assert b"".join(block for _, block in blocks[::-1]) == expected
 
 
 @pytest.mark.parametrize("way", [ahead, back])
@@ -59,16 +88,16 @@ def test_a_very_long_line_is_cut_so_that_nobody_takes_it_for_sound(
 
 
 @pytest.mark.parametrize("read", [lambda fd, end, check: forward(fd, 0, end, check), backward])
-def test_reading_is_asked_about_between_blocks(tmp_path: Path, read: Callable[..., list[bytes]]) -> None:
+def test_reading_is_asked_about_between_blocks(tmp_path: Path, read: Callable[..., Iterator[tuple[int, bytes]]]) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x\n" * (2 * BLOCK))
     calls: list[None] = []
-    whole(path, lambda fd, end: list(read(fd, end, lambda: calls.append(None))))
+    whole(path, lambda fd, end: [block for _, block in read(fd, end, lambda: calls.append(None))])
     assert len(calls) == 4
 
 
 def test_a_file_that_shrinks_meanwhile_just_ends(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x\n" * 10)
-    assert whole(path, lambda fd, _: list(forward(fd, 0, 10 * BLOCK, lambda: None))) == [b"x\n" * 10]
-    assert b"".join(whole(path, lambda fd, _: list(backward(fd, 2 * BLOCK, lambda: None)))) == b"x\n" * 10
+    assert whole(path, lambda fd, _: ahead(fd, 10 * BLOCK)) == [b"x\n" * 10]
+    assert b"".join(whole(path, lambda fd, _: back(fd, 2 * BLOCK))) == b"x\n" * 10

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collections_supervisor.books.activity_lines import Judge
-from collections_supervisor.books.blocks import BLOCK
+from collections_supervisor.books.blocks import BLOCK, LONGEST
 from collections_supervisor.books.log_tail import READ_LIMIT, LogTail, Look
 
 NOW = 1_800_000_000.0
@@ -109,6 +109,20 @@ def test_a_log_of_one_unfinished_line_tells_how_far_it_reaches(log: Log) -> None
     assert (look.since, look.named) == (NOW - 8, True)
 
 
+def test_an_unfinished_line_that_is_longer_than_memory_allows_is_one_line_still(log: Log) -> None:
+    log.write(line(NOW - 9), b'{"x": "' + b"x" * (3 * LONGEST), line(NOW - 8).rstrip())
+    assert log.times() == [-9]
+    log.write(b"\n", line(NOW - 7))
+    assert log.times() == [-9, -7]
+    # What follows the beginning of such a line looks like a line only if that beginning is forgotten.
+    log.write(b'{"x": "' + b"x" * (LONGEST + BLOCK // 2))
+    assert log.times() == [-9, -7]
+    log.write(b" " * (2 * LONGEST), line(NOW - 6).rstrip())
+    assert log.times() == [-9, -7]
+    log.write(b'"}\n', line(NOW - 5))
+    assert log.times() == [-9, -7, -5]
+
+
 def _rotate(log: Log) -> None:
     log.path.rename(log.path.with_suffix(".1"))
 
@@ -191,6 +205,10 @@ def test_a_log_that_says_too_much_is_not_counted(log: Log) -> None:
     os.truncate(log.path, READ_LIMIT + 2 * BLOCK)
     with pytest.raises(OSError, match="do not reach back"):
         log.look()
+    os.truncate(log.path, 1 << 40)
+    with pytest.raises(OSError, match="do not reach back"):
+        log.look()
+    assert log.reads <= READ_LIMIT // BLOCK
     os.truncate(log.path, 0)
     log.write(line(NOW - 5))
     assert log.times() == [-5]

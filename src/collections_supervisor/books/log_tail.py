@@ -83,14 +83,14 @@ class LogTail:
         return _answer(known)
 
     def _begin(self, fd: int, found: os.stat_result, since: float, check: Check) -> _Memory:
-        memory = _Memory(status=found, since=since, events=[])
-        read = old = 0
-        loose: bytes | None = None
-        for block in backward(fd, found.st_size, check):
-            whole = block
-            if loose is None:
-                whole, loose = _split(block)
+        memory = _Memory(status=found, since=since, events=[], judged_to=found.st_size)
+        old = 0
+        down_to = max(0, found.st_size - READ_LIMIT)
+        for begins, block in backward(fd, found.st_size, check, down_to=down_to):
+            whole, loose = _split(block)
+            if loose:  # the last line
                 memory.loose = self._judge.judge(loose, since)
+                memory.judged_to = begins + len(whole)
             judged = self._judge.judge(whole, since)
             _take(memory, judged)
             if judged.first is not None:
@@ -99,31 +99,39 @@ class LogTail:
             if old == _OLD_BLOCKS:
                 memory.begins = since
                 break
-            read += len(block)
-            self._require_bounds(read, memory)
-        _settle(fd, memory, loose or b"")
+            self._require_bounds(memory)
+        else:
+            if down_to:
+                raise self._says_too_much()
+        _settle(fd, memory)
         return memory
 
     def _go_on(self, fd: int, found: os.stat_result, memory: _Memory, check: Check) -> None:
         memory.status = found
-        loose = b""
-        for block in forward(fd, memory.judged_to, found.st_size, check):
+        memory.loose = Judged(events=[], first=None, old=False)
+        start, memory.judged_to = memory.judged_to, found.st_size
+        for begins, block in forward(fd, start, found.st_size, check):
             whole, loose = _split(block)
+            if loose:  # the last line, and a block of its own
+                memory.loose = self._judge.judge(loose, memory.since)
+                memory.judged_to = begins
             judged = self._judge.judge(whole, memory.since)
             _take(memory, judged)
             if memory.begins is None:
                 memory.begins = judged.first
-            self._require_bounds(0, memory)
-        memory.loose = self._judge.judge(loose, memory.since)
-        _settle(fd, memory, loose)
+            self._require_bounds(memory)
+        _settle(fd, memory)
 
     def _forget(self, memory: _Memory, since: float) -> None:
         memory.since = since
         del memory.events[: bisect_left(memory.events, since, key=_AT)]
 
-    def _require_bounds(self, read: int, memory: _Memory) -> None:
-        if read > READ_LIMIT or len(memory.events) > EVENTS_LIMIT:
-            raise OSError(errno.EFBIG, "its last 64 MiB do not reach back over the time that is counted", str(self.path))
+    def _require_bounds(self, memory: _Memory) -> None:
+        if len(memory.events) > EVENTS_LIMIT:
+            raise self._says_too_much()
+
+    def _says_too_much(self) -> OSError:
+        return OSError(errno.EFBIG, "its last 64 MiB do not reach back over the time that is counted", str(self.path))
 
 
 def _split(block: bytes) -> tuple[bytes, bytes]:
@@ -140,9 +148,8 @@ def _named(events: list[Event]) -> bool:
     return any(event.invoice and event.template for event in events)
 
 
-def _settle(fd: int, memory: _Memory, loose: bytes) -> None:
+def _settle(fd: int, memory: _Memory) -> None:
     memory.events.sort(key=_AT)
-    memory.judged_to = memory.status.st_size - len(loose)
     memory.before = _before(fd, memory.judged_to)
 
 

@@ -99,13 +99,13 @@ class QueueFolder:
     def _read(self, path: Path, now: float, check: Check) -> tuple[_Seen, bool]:
         """One reading, and whether the file was changed while it was read."""
         count = Count()
-        torn = b""
+        torn_at: int | None = None
         with open_regular(path, os.O_RDONLY) as (fd, found):
             if found.st_size > SIZE_LIMIT:
                 raise OSError(errno.EFBIG, f"holds more than {SIZE_LIMIT} bytes", str(path))
-            for block in forward(fd, 0, found.st_size, check):
+            for begins, block in forward(fd, 0, found.st_size, check):
                 if not block.endswith(b"\n") and block.strip() and read_message(block) is None:
-                    torn = block
+                    torn_at = begins
                 else:
                     count.add(block)
             changed = _stamp(os.fstat(fd)) != _stamp(found)
@@ -120,7 +120,7 @@ class QueueFolder:
                 judged=path != self._payment_queue,
             ),
             payments=tuple(count.payments),
-            torn_at=found.st_size - len(torn) if torn else None,
+            torn_at=torn_at,
             # Since its last change the line stands as it is: also for a look that remembers nothing.
             torn_since=min(now, found.st_mtime),
         )
