@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collections_supervisor.coordination.bookkeeping import note_audit
+from collections_supervisor.coordination.bookkeeping import Impacts, note_audit
 from collections_supervisor.coordination.cluster import Restraint
 from collections_supervisor.coordination.deliveries import delivered
 from collections_supervisor.coordination.grouping import announce
@@ -114,6 +114,9 @@ class World:
         self.state = state or FleetState()
         self.now = Now(mono=1000.0, wall=EPOCH)
         self.facts: dict[str, AgentChanged] = {}
+        self.audited: BooksAudited | None = None
+        self.impacts: Impacts = {}
+        """What the outages of agents cost."""
         self.said: list[Emit] = []
         self.told: list[Notice] = []
         self.restraint = Restraint()
@@ -136,13 +139,18 @@ class World:
         for name in names:
             self.hear(name, **{"missed_at": at, "missed": 1, "status": "unhealthy", **heard})
 
+    def audit(self, audited: BooksAudited) -> None:
+        """Take in what an audit found."""
+        self.audited = audited
+        self.state = note_audit(self.state, audited)
+
     def look(self, seconds: float = 0.0) -> None:
         """Judge, after some time."""
         self.now = Now(mono=self.now.mono + seconds, wall=self.now.wall + timedelta(seconds=seconds))
-        judgement = judge(self.fleet, self.state, self.facts, self.now, self.audited)
+        judgement = judge(self.fleet, self.state, self.facts, self.now, self.audited, self.impacts)
         self.said += judgement.said
         self.restraint = judgement.restraint
-        self.state = announce(self.fleet, judgement.state, self.facts, self.now)
+        self.state = announce(self.fleet, judgement.state, self.facts, self.now, self.impacts)
 
     @property
     def owed(self) -> tuple[Notice, ...]:
@@ -181,8 +189,7 @@ class World:
         """Die, and go on from what was saved, with the monotonic clock moved by so much."""
         self.state = shifted(msgspec.json.decode(msgspec.json.encode(self.state), type=FleetState), by)
         self.now = Now(mono=self.now.mono + by, wall=self.now.wall)
-        self.facts = {}
-        self.audited = None
+        self.facts, self.audited, self.impacts = {}, None, {}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.coordination.audits import audited
 
 from collections_supervisor.coordination.bookkeeping import (
     awaits_impact,
@@ -21,45 +22,14 @@ from collections_supervisor.messages import (
     AgentChanged,
     AgentReport,
     BooksAudited,
-    BooksReport,
-    Finding,
     Impact,
     Outage,
-    QueueReport,
-    QueuesReport,
-    Totals,
 )
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 Make = Callable[..., Any]
-
-
-def audited(at: datetime, *kinds: str, queues: dict[str, str] | None = None) -> BooksAudited:
-    """An audit with these errors, and these reasons for which queues are not healthy."""
-    findings = tuple(
-        Finding(kind=kind, severity="error", path="/books/x.json", invoice=f"INV-{number}", detail="1.00 and 2.00")  # type: ignore[arg-type]
-        for number, kind in enumerate(kinds)
-    )
-    items = tuple(
-        QueueReport(name=name, depth=1, oldest_age_s=None, invalid=0, healthy=not reason, reason=reason)
-        for name, reason in (queues or {}).items()
-    )
-    return BooksAudited(
-        at=at,
-        books=BooksReport(
-            checked_at=at,
-            consistent=not findings,
-            totals=Totals(),
-            ledger=None,
-            findings=findings,
-            finding_counts={kind: kinds.count(kind) for kind in kinds},
-            files_read=1,
-            duration_s=0.0,
-        ),
-        queues=QueuesReport(healthy=not any((queues or {}).values()), limit=100, items=items),
-    )
 
 
 def test_one_bad_audit_is_no_trouble_and_two_are_since_the_first() -> None:

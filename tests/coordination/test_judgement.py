@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.coordination.audits import audited
 
 from collections_supervisor.coordination.judgement import next_timer
 from collections_supervisor.coordination.state import CLOSING, UNDELIVERED, key_of, note_crash
-from collections_supervisor.messages import Trouble
+from collections_supervisor.messages import Impact, Trouble
 from collections_supervisor.system.supervision import STEADY
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -156,6 +157,117 @@ def test_a_crashing_task_outlasts_us_and_is_forgiven_in_time(make_world: MakeWor
     world.look(1.0)
     assert world.deliver() == [("resolved", None)]
     assert world.state.crashes == {}
+
+
+# --- The books ---
+
+
+@pytest.fixture
+def books(make_world: MakeWorld) -> World:
+    """One healthy agent, and books and a queue that were bad in two audits."""
+    world = make_world("mailer", books=True, group_wait=0.0)
+    for seconds in (0.0, 900.0):
+        world.look(seconds)
+        world.audit(audited(world.now.wall, "amount_mismatch", queues={"payments": "150 waiting", "mailer": ""}))
+    world.look()
+    return world
+
+
+def test_bad_books_and_a_bad_queue_are_told_once_each_and_so_is_their_end(books: World) -> None:
+    assert books.events() == ["books.escalated", "queue.escalated"]
+    assert [notice.dedup_key for notice in books.owed] == [
+        "books/books/2026-11-22T11:00:00.000000Z",
+        "queue/payments/2026-11-22T11:00:00.000000Z",
+    ]
+    bookkeeping, queue = (notice.text for notice in books.owed)
+    assert bookkeeping.startswith("bookkeeping needs you: 1 amount_mismatch; the first: INV-0: 1.00 and 2.00.")
+    assert bookkeeping.endswith("nobody but a person puts the books right.")
+    assert queue.startswith("queue payments needs you: 150 waiting.")
+    assert queue.endswith("Look at the agent that takes from it.")
+    books.deliver()
+    books.audit(audited(at(1800), "bad_amount", queues={"payments": "160 waiting"}))
+    books.look(900.0)
+    assert (books.events(), books.owed) == ([], ())
+    assert books.state.open["books/books"].reason.startswith("1 bad_amount;")
+    books.audit(audited(at(2700), queues={"payments": ""}))
+    books.look(900.0)
+    assert books.events() == ["incident.resolved"] * 2
+    assert [notice.text.partition(". ")[0] for notice in books.owed] == [
+        "bookkeeping agrees again",
+        "queue payments is healthy again",
+    ]
+
+
+def test_told_together_a_queue_is_not_taken_for_the_agent_of_its_name(make_world: MakeWorld, make_trouble: MakeTrouble) -> None:
+    world = make_world("mailer", books=True)
+    for seconds in (0.0, 900.0):
+        world.look(seconds)
+        world.audit(audited(world.now.wall, "amount_mismatch", queues={"mailer": "150 waiting"}))
+    world.look()
+    [notice] = world.owed
+    assert notice.text.startswith("2 need you at once: bookkeeping, queue mailer. The first is in trouble since")
+
+
+def test_books_that_were_not_looked_at_yet_are_as_they_were(books: World) -> None:
+    books.deliver()
+    books.live_again()
+    books.hear("mailer")
+    books.look(60.0)
+    assert (list(books.state.open), books.words) == (["books/books", "queue/payments"], [])
+
+
+def test_books_that_nobody_looks_at_any_more_are_said_good_bye(books: World, make_fleet: Any) -> None:
+    books.deliver()
+    books.live_again()
+    books.fleet = make_fleet("mailer", books=False)
+    books.hear("mailer")
+    books.look(60.0)
+    assert books.state.open == {}
+    assert [notice.text.partition(". ")[0] for notice in books.owed] == [
+        "bookkeeping is no longer watched",
+        "queue payments is no longer watched",
+    ]
+
+
+# --- What an outage costs ---
+
+COST = Impact(role="watcher", since=EPOCH, until=at(60), count=3, amounts={}, text="3 payments waited")
+
+
+def test_what_an_outage_costs_is_told_with_it_and_as_it_grows(make_world: MakeWorld, make_trouble: MakeTrouble) -> None:
+    world = make_world("mailer", "watcher")
+    world.impacts = {"mailer": COST}
+    world.hear("mailer", trouble=make_trouble())
+    world.hear("watcher", trouble=make_trouble())
+    world.look()
+    impacts = {incident.agent: incident.impact for incident in world.state.open.values()}
+    assert impacts == {"mailer": COST, "watcher": None}
+    world.deliver()
+    more = msgspec.structs.replace(COST, text="5 payments waited")
+    world.impacts = {"mailer": more}
+    world.hear("mailer")
+    world.look(60.0)
+    [over] = world.owed
+    assert over.impact == more
+    assert over.text.endswith(" 5 payments waited.")
+
+
+def test_what_cannot_be_told_takes_nothing_away(make_world: MakeWorld, make_trouble: MakeTrouble) -> None:
+    world = make_world("mailer")
+    world.impacts = {"mailer": COST}
+    world.hear("mailer", trouble=make_trouble())
+    world.look()
+    world.impacts = {"mailer": None}
+    world.look(60.0)
+    assert world.state.open["agent/mailer"].impact == COST
+
+
+def test_a_silent_host_costs_what_its_agents_do(make_world: MakeWorld) -> None:
+    world = make_world("a", "b", "c")
+    world.impacts = {"b": COST}
+    world.silent("a", "b", "c")
+    world.look()
+    assert world.state.open["host/web-1"].impact == COST
 
 
 # --- Bounds ---
