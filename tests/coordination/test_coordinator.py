@@ -7,7 +7,9 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.coordination.audits import audited
 
+from collections_supervisor.coordination.bookkeeping import IMPACT_WAIT
 from collections_supervisor.coordination.coordinator import (
     CRASHES,
     FIRST_LOOK,
@@ -901,3 +903,73 @@ async def test_at_its_end_a_sweep_waits_for_nothing(
     assert stage.sinks.words == []
     await stage.coordinator.settle()
     assert stage.sinks.words == ["resolved"]
+
+
+# --- The books ---
+
+
+async def test_what_an_audit_found_is_shown_and_told_when_the_next_one_says_the_same(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage("mailer", books=True, group_wait=0.0)
+    async with stage.running():
+        await stage.tell(audited(wall(0), "bad_amount"))
+        await stage.heard()
+        assert stage.sinks.last.books is not None
+        assert (stage.sinks.last.books.consistent, stage.sinks.last.verdict, stage.sinks.owed) == (False, "degraded", ())
+        await stage.tell(audited(wall(1), "bad_amount"))
+        await stage.heard()
+        [notice] = stage.sinks.owed
+        assert (notice.kind, notice.since) == ("books", wall(0))
+    kept = stage.store.saves[-1][1]
+    assert (list(kept.open), kept.suspected) == (["books/books"], {"books/books": wall(0)})
+
+
+async def test_a_suspicion_outlasts_us(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage("mailer", books=True, group_wait=0.0)
+    async with stage.running():
+        await stage.tell(audited(wall(0), "bad_amount"))
+        await anyio.sleep(2 * SAVE_EVERY)
+    later = make_stage("mailer", books=True, group_wait=0.0, start=stage.store.saves[-1][1])
+    async with later.running():
+        await later.tell(audited(wall(900), "bad_amount"))
+        await later.heard()
+    assert [notice.since for notice in later.sinks.told.values()] == [wall(0)]
+
+
+async def test_what_an_outage_costs_is_asked_for_and_told_with_it(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = make_stage("mailer", books=True, group_wait=0.0, roles={"mailer": "mailer"})
+    last = make_report().last_heartbeat
+    assert last is not None
+    outage = Outage(role="mailer", since=last)
+    cost = Impact(role="mailer", since=last, until=EPOCH, count=2, amounts={}, text="2 reminders were not sent")
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(missed=1, status="unhealthy"), trouble=None))
+        await stage.heard()
+        assert stage.sinks.asked == [{"mailer": outage}]
+        # Of an outage that is not this one: nothing is known by it.
+        earlier = Outage(role="mailer", since=last - timedelta(hours=1))
+        await stage.tell(ImpactAssessed(agent="mailer", outage=earlier, impact=cost))
+        await stage.tell(AgentChanged(report=make_report(missed=2, status="escalated"), trouble=make_trouble()))
+        await stage.heard()
+        assert stage.sinks.told == {}
+        await stage.tell(ImpactAssessed(agent="mailer", outage=outage, impact=cost))
+        await stage.heard()
+        assert [notice.impact for notice in stage.sinks.told.values()] == [cost]
+        assert stage.sinks.asked == [{"mailer": outage}]
+        await stage.deliver()
+        await stage.tell(AgentChanged(report=make_report(last_heartbeat=wall(9)), trouble=None))
+        await stage.heard()
+        assert stage.sinks.asked[-1] == {}
+
+
+async def test_nobody_waits_for_ever_to_hear_what_an_outage_costs(
+    make_stage: Callable[..., Stage], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = make_stage("mailer", books=True, group_wait=0.0, roles={"mailer": "mailer"})
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(missed=2, status="escalated"), trouble=make_trouble()))
+        await anyio.sleep(IMPACT_WAIT - 1.0)
+        assert stage.sinks.told == {}
+        await anyio.sleep(1.0 + GATHER)
+        assert [notice.impact for notice in stage.sinks.told.values()] == [None]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from tests.coordination.audits import audited
 
 from collections_supervisor.coordination.encoding import ReportEncoder
 from collections_supervisor.coordination.report import build
@@ -47,3 +48,20 @@ def test_what_has_not_changed_is_not_encoded_again(make_report: Any) -> None:
 
 def _agents(encoder: ReportEncoder, *agents: Any) -> Any:
     return encoder.members(build(agents, FleetState(), at=EPOCH, run_id="r", version="1"))["agents"]
+
+
+def test_books_that_are_the_same_are_not_encoded_again() -> None:
+    encoder = ReportEncoder()
+
+    def books_in(seen: Any) -> Any:
+        report = build([], FleetState(), at=EPOCH, run_id="r", version="1", audited=seen)
+        members = encoder.members(report)
+        assert json.loads(msgspec.json.encode(members)) == json.loads(msgspec.json.encode(plain(report)))
+        return members["books"]
+
+    seen = audited(EPOCH, "bad_amount")
+    first = books_in(seen)
+    assert books_in(seen) is first
+    assert books_in(audited(EPOCH)) is not first
+    assert books_in(None) is None
+    assert books_in(None) is None

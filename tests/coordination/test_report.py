@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.coordination.audits import audited
 
 from collections_supervisor.coordination.incidents import Subject, open_incident
 from collections_supervisor.coordination.report import blind, build, verdict
 from collections_supervisor.coordination.state import FleetState, key_of
-from collections_supervisor.messages import AgentReport, Report, Trouble
+from collections_supervisor.messages import AgentReport, BooksAudited, Report, Trouble
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 MakeReport = Callable[..., AgentReport]
@@ -44,6 +45,23 @@ def test_one_word_for_all(make_report: MakeReport, statuses: tuple[Any, ...], wo
 def test_a_fault_of_our_own_degrades_a_healthy_fleet(make_report: MakeReport) -> None:
     assert verdict([make_report()], [incident("supervisor", "reporter")]) == "degraded"
     assert verdict([make_report()], [incident("agent", "mailer")]) == "healthy", "it works again, its incident is not closed yet"
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (audited(EPOCH, queues={"payments": ""}), "healthy"),
+        (audited(EPOCH, "bad_amount"), "degraded"),
+        (audited(EPOCH, queues={"payments": "150 waiting"}), "degraded"),
+        (BooksAudited(at=EPOCH, why_not="there are none"), "healthy"),
+    ],
+)
+def test_books_and_queues_have_their_say(make_report: MakeReport, seen: BooksAudited, word: str) -> None:
+    report = build([make_report()], state(), at=EPOCH, run_id="r", version="1", audited=seen)
+    assert report.verdict == word
+    assert (report.books, report.queues, report.books_reason) == (seen.books, seen.queues, seen.why_not)
+    known = build([make_report(status="unknown")], state(), at=EPOCH, run_id="r", version="1", audited=seen)
+    assert known.verdict == ("degraded" if word == "degraded" else "unknown")
 
 
 def test_incidents_are_in_order_and_named_at_their_agents(make_report: MakeReport) -> None:

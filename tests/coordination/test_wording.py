@@ -108,6 +108,8 @@ def test_a_clock_that_went_back_makes_no_negative_duration(make_report: MakeRepo
 
 HOST = {"dedup_key": "host/web-1/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "host", "reason": "5 of 6 are silent"}
 PROVIDER = {"dedup_key": "host/provider/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "host", "reason": "a bill"}
+BOOKS = {"dedup_key": "books/books/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "books", "reason": "1 bad_amount"}
+QUEUE = {"dedup_key": "queue/payments/2026-11-22T11:00:00.000000Z", "agent": None, "kind": "queue", "reason": "150 waiting"}
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,8 @@ PROVIDER = {"dedup_key": "host/provider/2026-11-22T11:00:00.000000Z", "agent": N
         (HOST, "host web-1 needs you: 5 of 6 are silent.", "look at the host, its network and the gateway."),
         (PROVIDER, "the model provider needs you: a bill.", "look at the account, its bill and its limits."),
         ({**PROVIDER, "agent": "mailer"}, "mailer needs you: a bill.", "look at the account, its bill and its limits."),
+        ({**BOOKS, "missed": 0}, "bookkeeping needs you: 1 bad_amount.", "nobody but a person puts the books right."),
+        ({**QUEUE, "missed": 0}, "queue payments needs you: 150 waiting.", "Look at the agent that takes from it."),
         ({**HOST, "notice": "reminder"}, "host web-1 still needs you after 2 h 00 min: 5 of 6", "the gateway."),
     ],
 )
