@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,11 @@ MOUNTING = 'mount -t tmpfs -o size=256k tmpfs "$0" && mount -t tmpfs -o size=64k
 
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
 """What makes a superuser respect permissions."""
+
+READ_ONLY = 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"'
+"""The same, only that nothing can be written there."""
+
+LOCKLESS = Path(__file__).parent / "lockless.py"
 
 AGENTS: list[dict[str, Any]] = [
     {"name": "first", "restart": {"kind": "none"}},
@@ -219,6 +225,53 @@ def test_a_folder_that_is_gone_is_made_anew_with_all_that_was_in_it(victims: Any
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600, 0o700}
 
 
+# --- Read-only, and without locks ---
+
+
+def read_only(site: Any) -> list[str]:
+    """The command before one that is to find its state folder on a disk that cannot be written."""
+    site.state.mkdir()
+    through = ["unshare", "--mount", "sh", "-c", READ_ONLY, str(site.state)]
+    if not is_permitted(through):
+        pytest.skip(f"nobody here may mount a file system: {' '.join(through[:3])}")
+    return through
+
+
+def expect_work_done(site: Any) -> None:
+    """A human is told of who was dead and of who dies now, and that one is restarted."""
+    site.daemon.wait_for("escalation.delivered", agent="first")
+    kill_second(site)
+    site.daemon.wait_for("escalation.delivered", agent="second")
+    site.until(lambda: site.ended_calls("second", "restart"))
+    assert site.shown("second", restarts=1)["errors"] == []
+
+
+def test_a_disk_that_cannot_be_written_stops_nothing(site: Any) -> None:
+    through = read_only(site)
+    site.daemon = prepare(site).run(through=through)
+    failed = site.daemon.wait_for("supervisor.store_failed", path=str(site.state))
+    assert failed["reason"] == "read-only file system"
+    expect_work_done(site)
+    told = site.daemon.of("supervisor.store_failed")
+    assert len({event["path"] for event in told}) == len(told)
+
+
+def test_a_file_system_without_locks_is_said_and_stops_nothing(site: Any) -> None:
+    through = [sys.executable, str(LOCKLESS)]
+    site.daemon = prepare(site).run(through=through)
+    unlocked = site.daemon.wait_for("supervisor.unlocked")
+    assert (unlocked["level"], unlocked["path"]) == ("warning", str(site.state))
+    assert "no locks available" in unlocked["reason"].lower()
+    expect_work_done(site)
+    expect_all_kept(site.state)
+    assert site.daemon.stop() == 0
+    assert len(site.daemon.of("supervisor.unlocked")) == 1
+    # A sweep there acts as ever: what restarts have cost is kept.
+    sweep = site.check(through=through)
+    assert [event["path"] for event in sweep.of("supervisor.unlocked")] == [str(site.state)]
+    assert (sweep.status, sweep.agent("second")["restarts"]) == (1, 1)
+
+
 # --- A sweep ---
 
 
@@ -239,13 +292,10 @@ def test_a_sweep_that_may_not_look_into_the_folder_does_nothing(site: Any) -> No
 
 
 def test_a_sweep_on_a_disk_that_cannot_be_written_restarts_nobody_and_tells(site: Any) -> None:
-    read_only = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"', str(site.state)]
-    site.state.mkdir()
-    if not is_permitted(read_only):
-        pytest.skip(f"nobody here may mount a file system: {' '.join(read_only[:3])}")
+    through = read_only(site)
     prepare(site)
     site.stale("second")
-    sweep = site.check(through=read_only)
+    sweep = site.check(through=through)
     assert sweep.status == 1
     [skipped] = sweep.of("agent.restart.skipped", agent="second")
     assert skipped["reason"] == "no_memory"

@@ -1,4 +1,4 @@
-"""Single sweeps over heartbeat logs as they are found, with the times of production: five of them, an agent for each case."""
+"""Single sweeps over heartbeat logs as they are found, with the times of production, an agent for each case."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ REFUSE_ONCE = 'case "$2" in noisy) mkdir "$1" && echo "line busy" >&2 && exit 1;
 
 @pytest.fixture(scope="module")
 def clinic(open_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The sweeps: the first ever with one agent that nobody knows, one with a healthy one, then three with all."""
+    """The sweeps: the first ever with one agent that nobody knows, one with a healthy one, then five with all."""
     with open_site(tmp_path_factory.mktemp("health")) as site:
         site.beat("torn", ago=5 * MINUTE)
         site.write("torn", b'{"timestamp": "2026-')
@@ -61,7 +61,7 @@ def clinic(open_site: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFa
         )
         site.first = site.check("--agents", "unseen")
         site.healthy = site.check("--agents", "torn")
-        site.sweeps = [site.check() for _ in range(3)]
+        site.sweeps = [site.check() for _ in range(5)]
         yield site
 
 
@@ -85,7 +85,7 @@ def test_the_first_miss_is_a_restart_and_no_more(clinic: Any) -> None:
     [call] = clinic.calls("missed", "restart")
     assert call["argv"][:5] == ["agent", "--agent", "missed", "--message", "restart"]
     assert clinic.notices("missed") == []
-    assert [sweep.status for sweep in clinic.sweeps] == [1] * 3
+    assert [sweep.status for sweep in clinic.sweeps] == [1] * 5
 
 
 def test_a_dead_agent_is_told_of_with_its_count(clinic: Any) -> None:
@@ -153,7 +153,7 @@ def test_further_sweeps_call_nobody_and_tell_nothing_again(clinic: Any) -> None:
     assert {name: len(clinic.calls(name, "restart")) for name in restarted} == dict.fromkeys(restarted, 1)
     assert len(clinic.read_lines(clinic.log_of("dead"))) == 10
     for name in restarted:
-        assert [sweep.agent(name)["restarts"] for sweep in clinic.sweeps] == [1] * 3
+        assert [sweep.agent(name)["restarts"] for sweep in clinic.sweeps] == [1] * 5
     assert len({sweep.agent("dead")["incident"] for sweep in clinic.sweeps}) == 1
 
 
@@ -167,7 +167,7 @@ def test_a_notice_that_was_refused_belongs_to_the_next_sweep(clinic: Any) -> Non
 
 
 def test_every_sweep_logs_and_reports_apart(clinic: Any) -> None:
-    assert len({sweep.report["run_id"] for sweep in clinic.sweeps}) == 3
+    assert len({sweep.report["run_id"] for sweep in clinic.sweeps}) == 5
     for sweep in clinic.sweeps:
         assert {event["run_id"] for event in sweep.events} == {sweep.report["run_id"]}
         assert sweep.report["stopped_at"] is None
