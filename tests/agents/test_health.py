@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from collections_supervisor.agents.state import ActionStarted, HeartbeatRead
 from collections_supervisor.config.schema import Backoff
 from collections_supervisor.messages import ActionOutcome, Beat, StaleLine
@@ -453,14 +455,19 @@ def test_after_the_wall_clock_was_set_back_the_next_beat_is_the_newer_one(make_w
     assert (world.report().status, world.report().last_heartbeat) == ("healthy", world.wall(1010.0))
 
 
-def test_a_recovery_from_before_the_restart_ends_the_wait_for_its_proof(make_world: Make, script: Any) -> None:
+@pytest.mark.parametrize(("after", "proves"), [(-1.0, False), (0.0, False), (1e-6, True)])
+def test_a_beat_from_before_the_restart_ends_the_wait_for_its_proof_and_is_none(
+    make_world: Make, script: Any, after: float, proves: bool
+) -> None:
     world = make_world(does=script(duration=10.0), restart={"verify_within": 300.0})
     world.beat(1000.0)
-    world.at(1000.0 + HOUR + 5, lambda: world.beats.append(Beat(stamp=world.wall(1000.0 + HOUR - 1))))
+    world.at(1000.0 + HOUR + 5, lambda: world.beats.append(Beat(stamp=world.wall(1000.0 + HOUR + after))))
     world.run(1000.0 + HOUR + 1000)
     assert world.report().status == "healthy"
     assert "agent.restart.failed" not in world.names()
     assert world.report().errors == ()
+    assert len(world.of("agent.restart.succeeded")) == proves
+    assert [entry.fields["by_itself"] for entry in world.of("agent.recovered")] == [not proves]
 
 
 def test_an_agent_long_dead_when_we_come_gets_its_last_ten_misses_written(make_world: Make) -> None:
