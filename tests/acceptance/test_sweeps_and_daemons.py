@@ -158,3 +158,20 @@ def test_a_removed_state_folder_is_made_again_with_its_lock(site: Any) -> None:
     second = site.call("--config", str(site.root / "supervisor.toml"))
     assert second.returncode == 75
     assert str(daemon.process.pid) in second.stderr
+
+
+def test_a_home_whose_name_is_no_text_stops_nothing(site: Any) -> None:
+    home = site.root / "home-\udcff"
+    (home / "beats" / "odd.log").mkdir(parents=True)
+    site.configure([{"name": "odd"}], heartbeats={"dir": "~/beats"}, supervisor={"check_interval": "1s"})
+    through = ["env", f"HOME={home}"]
+    sweep = site.check(through=through)
+    assert (sweep.status, sweep.agent("odd")["status"]) == (1, "unknown")
+    assert f"cannot read {site.root}/home-?/beats/odd.log" in sweep.agent("odd")["detail"]
+    daemon = site.run(through=through)
+    daemon.wait_for("escalation.delivered", agent="odd")
+    [notice] = site.notices("odd")
+    assert "/beats/odd.log" in notice["reason"]
+    assert daemon.stop() == 0
+    assert daemon.of("supervisor.store_failed") == []
+    assert b"home-?/beats/odd.log" in (site.state / "snapshot.json").read_bytes()

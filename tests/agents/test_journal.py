@@ -14,7 +14,7 @@ import pytest
 
 from collections_supervisor.agents.journal import LIMIT, FileJournal
 from collections_supervisor.agents.state import ActionRecord
-from collections_supervisor.messages import ActionRequest, Now
+from collections_supervisor.messages import ActionOutcome, ActionRequest, Now
 from collections_supervisor.system import files
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -241,12 +241,15 @@ async def test_one_file_that_refuses_is_not_made_up_for_by_the_others(folder: Pa
     assert kept(folder) == record()
 
 
-async def test_what_is_no_text_is_a_refusal_too(folder: Path, journal: FileJournal, log: Any) -> None:
-    await journal.write(record(argv=("\udcff",)))
-    assert log.names() == ["supervisor.store_failed"]
-    await journal.write(record())
-    assert log.names() == ["supervisor.store_failed", "supervisor.store_resumed"]
-    assert kept(folder) == record()
+async def test_what_is_no_text_is_kept_as_far_as_it_can_be_written(folder: Path, journal: FileJournal, log: Any) -> None:
+    outcome = ActionOutcome(result="failed", cause="no /home/\udcff/openclaw")
+    await journal.write(record(argv=("/home/\udcff/openclaw", "agent"), ended=True, outcome=outcome))
+    assert log.events == []
+    known = await journal.read("payment-watcher")
+    assert known is not None
+    assert known.argv == ("/home/?/openclaw", "agent")
+    assert known.outcome == ActionOutcome(result="failed", cause="no /home/?/openclaw")
+    assert msgspec.structs.replace(known, argv=record().argv, ended=False, outcome=None) == record()
 
 
 async def test_many_at_once_end_with_the_last_of_each(folder: Path, journal: FileJournal) -> None:

@@ -16,7 +16,7 @@ from collections_supervisor.agents.saved import decode, dormant, encode
 from collections_supervisor.agents.state import AgentState, HeartbeatRead
 from collections_supervisor.agents.telling import changed
 from collections_supervisor.config.schema import AgentConfig, LogSource
-from collections_supervisor.messages import Now, Reading
+from collections_supervisor.messages import Beat, Now, Reading
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 NOW = Now(mono=1000.0, wall=EPOCH)
@@ -67,6 +67,13 @@ def members(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_what_was_kept_comes_back_as_it_was(state: AgentState) -> None:
     assert decode(encode(state), 0.0) == state
     assert decode(msgspec.Raw(encode(state)), 0.0) == state
+
+
+def test_what_is_no_text_is_kept_as_far_as_it_can_be_written() -> None:
+    error = "cannot read /home/\udcff/a.log"
+    state = AgentState(known_at=1000.0, known=EPOCH, source="unreadable", source_error=error, beat=Beat(stamp=EPOCH), beat_at=1.5)
+    again = decode(encode(state), 0.0)
+    assert again == msgspec.structs.replace(state, source_error="cannot read /home/?/a.log")
 
 
 @settings(max_examples=40)

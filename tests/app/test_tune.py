@@ -189,6 +189,13 @@ async def test_a_log_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert (text, status) == (f"the history of payment-watcher cannot be read from {path}: no such file or directory", 1)
 
 
+async def test_a_path_that_is_no_text_is_told_as_far_as_it_can_be_written(tmp_path: Path) -> None:
+    config = build({}, path=None, environ={"HOME": str(tmp_path / "\udcff")}).config
+    text, status = await tune(config, "payment-watcher", 1.0, True)
+    assert status == 1
+    assert f"cannot be read from {tmp_path}/?/" in json.loads(text)["error"]
+
+
 async def test_an_unknown_agent_is_a_usage_error(tmp_path: Path) -> None:
     config = configured(tmp_path)
     assert await tune(config, "payment-wacher", 1.0, False) == (

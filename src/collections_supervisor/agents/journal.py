@@ -8,6 +8,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.state import ActionRecord
+from collections_supervisor.system import plain
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import MOMENTARY, cause_of, make_private_folder, read_bounded, replace, set_aside
 
@@ -76,8 +77,8 @@ class FileJournal:
             if record is None:
                 return True
             try:
-                await self._put(name, msgspec.json.encode(record))
-            except (OSError, ValueError) as error:  # ValueError: an argument that is no text
+                await self._put(name, plain.encode(record))
+            except OSError as error:
                 self._tell_failed(self._path(name), error)
                 return False
             if self._owed.get(name) is record:
@@ -110,7 +111,7 @@ class FileJournal:
             kept_as=str(place) if place is not None else None,
         )
 
-    def _tell_failed(self, path: Path, error: OSError | ValueError) -> None:
+    def _tell_failed(self, path: Path, error: OSError) -> None:
         if not self._failing:
             self._failing = True
             self._log.error(

@@ -10,17 +10,17 @@ from datetime import datetime
 import msgspec
 
 from collections_supervisor.agents.state import AgentState
+from collections_supervisor.system import plain
 
 _MOST = 3e10
 """Seconds, a thousand years: beyond them there are no dates to tell an instant by. Nor do we ever count so far."""
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AgentState)
 
 
 def encode(state: AgentState) -> bytes:
     """The state as one JSON object."""
-    return _encoder.encode(state)
+    return plain.encode(state)
 
 
 def decode(data: bytes | msgspec.Raw, shift: float, latest: float = math.inf) -> AgentState:

@@ -10,6 +10,7 @@ from collections_supervisor.app.simulate import Moment, Simulation, Totals
 from collections_supervisor.app.simulated_notices import DELIVERED
 from collections_supervisor.app.simulated_world import FAILED, HELD, MISSED, RESTARTED, after
 from collections_supervisor.reporting.text import wrap
+from collections_supervisor.system import plain
 from collections_supervisor.system.clock import span
 
 # Which moments make one run, and how many of each are worth a line of their own.
@@ -30,7 +31,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(simulation: Simulation) -> bytes:
     """The simulation as one line of JSON."""
-    return msgspec.json.encode(simulation)
+    return plain.encode(simulation)
 
 
 def render(simulation: Simulation, width: int, color: bool) -> str:

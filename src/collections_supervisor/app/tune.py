@@ -15,6 +15,7 @@ from collections_supervisor.config.problems import closest, quoted
 from collections_supervisor.config.schema import AgentConfig, Config, LogSource, TouchSource
 from collections_supervisor.system.clock import SystemClock, span
 from collections_supervisor.system.files import cause_of
+from collections_supervisor.system.plain import writable
 
 OK, TOO_LITTLE, USAGE = 0, 1, 2
 """Exit statuses: proposed; there is no history, or not enough of it; no such agent."""
@@ -53,8 +54,10 @@ async def tune(config: Config, agent_name: str, allowed_per_30d: float, as_json:
         history = history_of(logged, policy.active_hours)
         _require_enough(policy, history)
     except _NothingToSay as nothing:
-        text = msgspec.json.encode({"agent": agent_name, "error": str(nothing)}).decode() if as_json else str(nothing)
-        return text, nothing.status
+        if not as_json:
+            return str(nothing), nothing.status
+        said = {"agent": writable(agent_name), "error": writable(str(nothing))}
+        return msgspec.json.encode(said).decode(), nothing.status
     tuned = search(policy, history, allowed_per_30d)
     notes = list(_notes(policy, logged, history, tuned))
     if as_json:
