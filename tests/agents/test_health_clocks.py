@@ -190,6 +190,7 @@ def test_who_fell_due_while_we_stood_still_gets_two_minutes_or_half_its_timeout(
         assert world.report().missed == 1
         world.run(thaw + grace + 900)
         assert world.report().missed == 2, "the later ones follow at their distance"
+        assert world.state.trouble.since == world.wall(thaw + grace + 900), "nobody was in trouble before"
 
 
 def test_who_beat_meanwhile_needs_no_time(make_world: Make) -> None:
@@ -318,6 +319,8 @@ def test_after_a_boot_everybody_gets_time_to_beat(make_world: Make, settings: di
     assert world.report().missed == 0
     world.run(begun + grace)
     assert world.report().missed == 1
+    world.run(begun + grace + world.policy.miss_interval)
+    assert world.state.trouble.since == world.wall(begun + grace + world.policy.miss_interval)
 
 
 def test_a_deadline_later_than_that_stays_where_it_was(make_world: Make) -> None:
