@@ -1,7 +1,7 @@
 """What a person types, and the exit status that comes of it."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +169,18 @@ def test_a_state_folder_that_cannot_be_is_a_fault_of_the_configuration(site: Any
     assert (done.returncode, done.stdout) == (78, "")
     assert "supervisor.state_dir" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "cause"),
+    [("actions", Path.touch, "file exists"), ("supervisor.lock", Path.mkdir, "is a directory")],
+)
+def test_what_stands_in_the_way_in_the_state_folder_is_named(
+    site: Any, name: str, make: Callable[[Path], None], cause: str
+) -> None:
+    config = site.configure([{"name": "a"}])
+    site.state.mkdir()
+    make(site.state / name)
+    done = site.call("--config", str(config), "--health-check")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"supervisor.state_dir: {site.state / name} cannot be used: {cause}\n"

@@ -57,7 +57,7 @@ def launched(
         lock = prepare_state(folder, once=once, dry=dry)
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
-            raise LaunchError(f"supervisor.state_dir: {folder} cannot be used: {cause_of(error)}") from error
+            raise LaunchError(f"supervisor.state_dir: {error.filename or folder} cannot be used: {cause_of(error)}") from error
         unusable = cause_of(error)
         if once and error.errno in (errno.EACCES, errno.EPERM):
             # Whoever may use it perhaps watches these agents at this moment.
