@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collections_supervisor.escalation.entries import Entries, Entry
 from collections_supervisor.escalation.planning import NOT_YET, Ladder, Plan, channels_for, plan
-from collections_supervisor.messages import Notice
+from collections_supervisor.messages import Grouped, Notice
 
 Make = Callable[..., Notice]
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -159,6 +160,38 @@ def test_the_end_waits_where_the_beginning_is_on_its_way(make_notice: Make) -> N
     assert [name for _, name in desk.plan().unheard] == ["mid"]
 
 
+def test_the_end_follows_an_alarm_that_is_told_later_for_the_sake_of_another(make_notice: Make, make_together: Any) -> None:
+    desk = Desk()
+    both = desk.put(make_together(make_notice(agent="a"), make_notice(agent="b")))
+    desk.settle(both, "low", "also-low")
+    end = desk.put(make_notice(2, agent="b", notice="resolved"), at=50)
+    assert list(end.legs) == ["low", "also-low", "mid", "high"]
+    assert desk.starts(50, pressing=["agent/a/0"]) == [(2, "low"), (2, "also-low")]
+    desk.settle(end, "low", "also-low")
+    assert desk.starts(60, pressing=["agent/a/0"]) == [(1, "mid")]
+    assert desk.starts(60, busy={(both.key, "mid")}) == []
+    desk.settle(both, "mid")
+    assert desk.starts(60) == [(2, "mid")]
+    desk.settle(both, "high", how="refused")
+    assert [(entry.notice.sequence, name) for entry, name in desk.plan(60).unheard] == [(2, "high")]
+
+
+def test_where_the_alarm_is_not_told_any_more_its_end_is_not_missed(make_notice: Make, make_together: Any) -> None:
+    desk = Desk()
+    both = desk.put(make_together(make_notice(agent="a"), make_notice(agent="b")))
+    ends = [desk.put(make_notice(2, agent=agent, notice="resolved"), at=50) for agent in "ab"]
+    desk.settle(both, "low", "also-low")
+    for end in ends:
+        desk.settle(end, "low", "also-low")
+    for entries in ([both], ends):
+        found = desk.plan(1000)
+        assert (found.start, found.unheard) == ([], [])
+        assert found.skip == [(entry, name) for entry in entries for name in ("mid", "high")]
+        for entry, name in found.skip:
+            desk.book.close(entry.key, name, "skipped")
+    assert desk.book.pending() == ()
+
+
 def test_the_end_of_something_unknown_goes_to_the_lowest_rung(make_notice: Make) -> None:
     desk = Desk()
     desk.put(make_notice(2, notice="resolved"))
@@ -216,9 +249,44 @@ def test_nothing_is_ever_stuck_and_order_is_kept(data: st.DataObject) -> None:
     assert first.taken_by or first.lost
 
 
-def notice_of(sequence: int, kind: Any) -> Notice:
+@given(st.data())
+def test_of_what_is_told_together_nobody_misses_an_end(data: st.DataObject) -> None:
+    """Whatever fails and whoever recovers when: who had the alarm has the end of each, and nobody has an end without it."""
+    desk = Desk()
+    ends = {
+        KEY: data.draw(st.sampled_from([10.0, 70.0, 700.0])),
+        "agent/other/0": data.draw(st.sampled_from([20.0, 90.0, 800.0])),
+    }
+    grouped = tuple(Grouped(incident_id=key, dedup_key=key, agent=None, missed=2, reason="") for key in ends)
+    both = desk.put(msgspec.structs.replace(notice_of(1, "opened"), grouped=grouped))
+    had: dict[str, list[Entry]] = {name: [] for name in LADDER.names}
+    now = 0.0
+    for _ in range(200):
+        over = [key for key, at in ends.items() if at <= now]
+        for key in over:
+            desk.put(notice_of(2, "resolved", key), at=ends[key])
+        found = desk.plan(now, pressing=[key for key in ends if key not in over])
+        for entry, name in found.skip:
+            desk.book.close(entry.key, name, "skipped")
+        for entry, name in found.unheard:
+            desk.book.close(entry.key, name, "expired", "unheard")
+        for entry, name in found.start:
+            # Somebody has to hear of it, or it would be told as one with its end.
+            works = name == "low" or data.draw(st.booleans())
+            desk.settle(entry, name, how="ok" if works else "refused")
+            had[name] += [entry] if works or entry is not both else []
+        if not (found.start or found.skip or found.unheard):
+            now = min([found.wake_at, *(at for at in ends.values() if at > now)])
+            if now == NOT_YET:
+                break
+    assert desk.book.pending() == ()
+    for entries in had.values():
+        assert [entry.notice.notice for entry in entries] in ([], ["opened", "resolved", "resolved"])
+
+
+def notice_of(sequence: int, kind: Any, key: str = KEY) -> Notice:
     return Notice(
-        dedup_key=KEY,
+        dedup_key=key,
         sequence=sequence,
         notice=kind,
         incident_id="1",

@@ -56,11 +56,14 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 def channels_for(notice: Notice, ladder: Ladder, told: Told) -> tuple[str, ...]:
-    """The channels that are to have a notice: all of them, but of the end of an incident only those that had the alarm."""
+    """The channels that are to have a notice: all of them, but of the end of an incident only those that had the alarm.
+
+    Or may yet have it: an alarm goes on to later channels for any of the incidents that it tells of, also when others are over.
+    """
     if notice.notice != "resolved" or notice.merged:
         return ladder.names
     alarms = _alarms(notice, told)
-    heard = tuple(name for name in ladder.names if _may_have_heard(alarms, name, ladder))
+    heard = tuple(name for name in ladder.names if _may_have_heard(alarms, name, ladder) or _may_yet_hear(alarms, name))
     # If nothing is known of an alarm, those on the lowest rung are the likeliest to have had it.
     return heard or tuple(name for name in ladder.names if ladder.rung(name) == 0)
 
@@ -87,7 +90,7 @@ def plan(
             lanes = {(name, subject) for subject in entry.subjects}
             begin = NOW if (entry.key, name) in busy else _begin(entry, name, ladder, told, pressing)
             if begin is None:
-                (found.unheard if _tells_of_an_end(entry.notice) else found.skip).append((entry, name))
+                (found.unheard if _is_unheard(entry, name, told) else found.skip).append((entry, name))
                 continue
             if begin > now:
                 found.wake_at, found.waiting = min(found.wake_at, begin), True
@@ -105,7 +108,9 @@ def _begin(entry: Entry, name: str, ladder: Ladder, told: Told, pressing: Collec
     """The monotonic instant at which a channel is to be used; None if it is not needed any more."""
     if _tells_of_an_end(entry.notice):
         alarms = _alarms(entry.notice, told)
-        return NOW if not alarms or _may_have_heard(alarms, name, ladder) else None
+        if not alarms or _may_have_heard(alarms, name, ladder):
+            return NOW
+        return NOT_YET if _may_yet_hear(alarms, name) else None
     below = [leg for other, leg in entry.legs.items() if ladder.rung(other) < ladder.rung(name)]
     if entry.legs[name].attempts or all(leg.state == "expired" for leg in below):
         return NOW
@@ -133,6 +138,18 @@ def _may_have_heard(alarms: Iterable[Entry], name: str, ladder: Ladder) -> bool:
     """Whether a channel had an alarm, or is still to have it before anything else."""
     legs = [entry.legs[name] for entry in alarms if name in entry.legs]
     return any(leg.state == "delivered" or _is_on_its_way(leg, ladder.rung(name)) for leg in legs)
+
+
+def _may_yet_hear(alarms: Iterable[Entry], name: str) -> bool:
+    """Whether a channel may still have an alarm for the sake of another incident that it tells of."""
+    return any(name in entry.legs and entry.legs[name].state == "pending" for entry in alarms if len(entry.subjects) > 1)
+
+
+def _is_unheard(entry: Entry, name: str, told: Told) -> bool:
+    """Whether it is the end of something that was to be told this way and could not; where nothing was to be, none is missed."""
+    if not _tells_of_an_end(entry.notice):
+        return False
+    return any(name in alarm.legs and alarm.legs[name].state != "skipped" for alarm in _alarms(entry.notice, told))
 
 
 def _is_on_its_way(leg: Leg, rung: int) -> bool:
