@@ -172,6 +172,26 @@ def test_beats_that_nobody_could_read_when_the_clock_was_set_are_as_young_as_the
     assert world.state.beat_at == pytest.approx(1100.0)
 
 
+def test_beats_that_nobody_could_read_since_the_boot_are_as_young_as_they_are_after_a_sleep(make_world: Make) -> None:
+    world = make_world(restart=PLAN)
+    world.beat(1000.0)
+    world.run(1010.0)
+    world.status = "unreadable"
+    world.run(1100.0)
+    world.boot(60.0)
+    world.run(world.now + 600)
+    beat = world.now
+    world.beats.append(Beat(stamp=world.wall(beat)))
+    world.run(beat + 20)
+    world.die(5.0)
+    world.sleep(9 * HOUR)
+    world.run(world.now + 30)
+    world.status = None
+    world.run(world.now + 90)
+    assert (world.report().status, world.report().missed) == ("healthy", 0)
+    assert world.state.beat_at == pytest.approx(beat)
+
+
 # --- We stand still ---
 
 

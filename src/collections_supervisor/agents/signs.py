@@ -47,6 +47,9 @@ def observe(turn: Turn, reading: Reading) -> None:
             invalid=reading.invalid,
         )
     if reading.status == "unreadable":
+        if turn.looked is None:
+            # In this boot nothing was read yet: what will be read once it can be is better dated from here than from then.
+            turn.set(looked=turn.now)
         return
     if turn.looked is None or moved(turn.looked, turn.now):
         turn.set(looked=turn.now)
