@@ -120,12 +120,6 @@ class World:
         self.said: list[Emit] = []
         self.told: list[Notice] = []
         self.restraint = Restraint()
-        self.audited: BooksAudited | None = None
-
-    def audit(self, audited: BooksAudited) -> None:
-        """Take in what an audit found."""
-        self.audited = audited
-        self.state = note_audit(self.state, audited)
 
     def hear(self, name: str, *, trouble: Trouble | None = None, **heard: Any) -> None:
         """Take in an agent: members of `AgentChanged` as they are, all others are those of its report."""
