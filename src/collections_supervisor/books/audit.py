@@ -1,21 +1,25 @@
 """One audit: everything is read, compared, and read a second time before anybody is told that it does not agree. Blocking."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
-from collections_supervisor.books.activity import ActivityLogs, latency
+from collections_supervisor.books.activity import ActivityLogs, latency, latest
 from collections_supervisor.books.degraded import read_degraded
 from collections_supervisor.books.impact import mailer_impact, watcher_impact
 from collections_supervisor.books.ledger_file import LedgerFile
+from collections_supervisor.books.matching import Matching
 from collections_supervisor.books.queues import QueueFolder, judge_queues
 from collections_supervisor.books.reconcile import Result, Settings, confirmed, reconcile, suspects
 from collections_supervisor.books.records import Activity, Invoice, Ledger, Queues, Scan
+from collections_supervisor.books.steps import in_steps
 from collections_supervisor.books.tree import StateTree
 from collections_supervisor.config.schema import BooksConfig
 from collections_supervisor.messages import (
@@ -85,6 +89,9 @@ class Books:
         self._queues = QueueFolder(config.queue_dir, config.cache_dir / "payment_queue.json")
         self._logs = ActivityLogs(config.cache_dir, config.state_dir, zone=zone)
         self._settings = Settings(currency=config.currency, zone=zone, state=str(config.state_dir), ledger=str(config.ledger))
+        self._matching = Matching(config.currency)
+        self._latest: tuple[Sequence[Invoice], list[Invoice]] = ((), [])
+        """The invoices that were paid last, behind all that they were found among."""
         self._last: _Look | None = None
 
     def audit(self, now: datetime, *, full: bool, check: Check, pause: Callable[[float], object]) -> Audit:
@@ -147,13 +154,13 @@ class Books:
     def _look(self, now: datetime, *, full: bool, again: Collection[str], check: Check) -> _Look:
         at = now.timestamp()
         scan = self._tree.scan(now=at, full=full, again=again, check=check)
-        ledger = self._ledger.read(now=at, again=bool(again), check=check)
+        ledger = self._ledger.read(now=at, again=bool(again), check=check, known=partial(_numbers, scan.invoices, check))
         queues = self._queues.read(now=at, check=check)
         activity = self._logs.read(now=at, window=WINDOW, payment_queue=queues.payments, check=check)
         return _Look(scan=scan, ledger=ledger, queues=queues, activity=activity)
 
     def _compare(self, look: _Look, now: datetime, check: Check) -> Result:
-        return reconcile(look.scan, look.ledger, look.queues, look.activity, self._settings, now, check)
+        return reconcile(look.scan, look.ledger, look.queues, look.activity, self._settings, now, check, self._matching)
 
     # --- The report ---
 
@@ -178,12 +185,14 @@ class Books:
             files_read=read,
             duration_s=round(seconds, 3),
         )
+        if look.scan.invoices is not self._latest[0]:
+            self._latest = look.scan.invoices, latest(in_steps(look.scan.invoices, check))
         activity = ActivityReport(
             window_s=WINDOW,
             emails_sent=look.activity.emails_sent,
             payments_detected=look.activity.payments_detected,
             errors=look.activity.errors,
-            payment_latency_s=latency(look.scan.invoices, check=check),
+            payment_latency_s=latency(self._latest[1], check=check),
         )
         return Audit(told=BooksAudited(at=now, books=books, queues=queues, activity=activity), findings=findings)
 
@@ -196,6 +205,11 @@ class Books:
 
     def _degraded(self) -> Finding | None:
         return read_degraded(*self._alert, os.getuid())
+
+
+def _numbers(invoices: Sequence[Invoice], check: Check) -> dict[str, str]:
+    """Each as the object that is kept of it anyway: a ledger of a hundred thousand lines would repeat six megabytes of them."""
+    return {number: number for number in map(attrgetter("number"), in_steps(invoices, check))}
 
 
 def _appearances(scan: Scan, since: float) -> Iterator[tuple[Invoice, float]]:
