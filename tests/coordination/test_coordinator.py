@@ -833,7 +833,7 @@ async def test_a_silent_host_is_one_notice_and_one_restart_until_one_is_back(
         [notice] = stage.sinks.owed
         assert (notice.kind, notice.agent, notice.missed) == ("host", None, 1)
         [told] = stage.log.of("host.escalated")
-        assert (told["agents"], "agent" in told) == ("a, b, c, d, e", False)
+        assert (told["names"], "agent" in told) == ("a, b, c, d, e", False)
         assert [agent.incident for agent in stage.sinks.last.agents] == [notice.incident_id] * 5
         await stage.deliver()
         back = make_report("a", last_heartbeat=wall(5.0), restarts=1)
