@@ -16,8 +16,6 @@ Faults = Callable[..., list[str]]
     [
         ("restart.output = 'path'", "restart.output"),
         ("restart.max_rss = '1G'", "restart.max_rss"),
-        ("logging.format = 'ecs'", "logging.format"),
-        ("logging.format = 'gcp'", "logging.format"),
         ("metrics.path = 'x.prom'", "metrics.path"),
         ("deadman.url = 'https://example.org/x'", "deadman.url"),
         ("deadman.command = ['x']", "deadman.command"),

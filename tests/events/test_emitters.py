@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,8 @@ from collections_supervisor.events.catalogue import EVENTS, own_fields
 SOURCE = Path(__file__).parents[2] / "src" / "collections_supervisor"
 ROOMS = {name.partition(".")[0] for name in EVENTS} | {"control", "deadman"}
 EVENT = re.compile(rf"(?:{'|'.join(sorted(ROOMS))})(?:\.[a-z_]+)+")
-FILES = {"dashboard.css", "dashboard.js", "supervisor.lock"}
+OTHERS = {"dashboard.css", "dashboard.js", "supervisor.lock", "log.level"}
+"""Names that look like those of events."""
 COMING = {"metrics.written", "metrics.failed"}
 """Described already; whoever writes the metrics file logs them."""
 
@@ -33,10 +34,12 @@ class Call(msgspec.Struct, frozen=True):
     """No field comes from elsewhere."""
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        if path.relative_to(SOURCE).parts[0] not in {"events", "config", "cli.py", "demo.py", "demo_books"}:
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> tuple[tuple[Path, ast.Module], ...]:
+    """What may log."""
+    elsewhere = {"events", "config", "cli.py", "demo.py", "demo_books"}
+    paths = [path for path in sorted(SOURCE.rglob("*.py")) if path.relative_to(SOURCE).parts[0] not in elsewhere]
+    return tuple((path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def text_of(node: ast.expr | None) -> str | None:
@@ -48,7 +51,7 @@ def read(path: Path, node: ast.Call) -> Call | None:
     function = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
     given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
     texts = [text_of(argument) for argument in node.args]
-    named = [text for text in [*texts[:2], text_of(given.get("event"))] if text and EVENT.fullmatch(text) and text not in FILES]
+    named = [text for text in [*texts[:2], text_of(given.get("event"))] if text and EVENT.fullmatch(text) and text not in OTHERS]
     event = named[0] if named else None
     # One that is looked up is given to a call that does not name it.
     if event is None or function == "get":
@@ -78,7 +81,7 @@ CALLS = [
 def named() -> set[str]:
     """Every text of the program that could be the name of an event."""
     texts = (text_of(node) for _, tree in modules() for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {text for text in texts if text and EVENT.fullmatch(text)} - FILES
+    return {text for text in texts if text and EVENT.fullmatch(text)} - OTHERS
 
 
 def test_every_event_of_the_program_is_described_and_no_other() -> None:
@@ -119,22 +122,30 @@ def test_what_is_described_is_given_somewhere() -> None:
     given: dict[str, set[str]] = {}
     for call in CALLS:
         given.setdefault(call.event, set()).update(call.fields)
-    # What a call takes from a dictionary stands in one of the program, under its name.
-    keys = {
-        text
-        for _, tree in modules()
-        for node in ast.walk(tree)
-        for text in [
-            *(text_of(key) for key in (node.keys if isinstance(node, ast.Dict) else [])),
-            *(text_of(node.slice) for _ in [0] if isinstance(node, ast.Subscript)),
-            *(keyword.arg for keyword in (node.keywords if isinstance(node, ast.Call) else [])),
-        ]
-        if text
-    }
     for name in EVENTS.keys() - COMING:
-        whole = all(call.whole for call in CALLS if call.event == name) and name in given
-        known = given.get(name, set()) | (set() if whole else keys)
+        whole = name in given and all(call.whole for call in CALLS if call.event == name)
+        # What a call takes from a dictionary stands in the module that names the event.
+        known = given.get(name, set()) | (set() if whole else keys_beside(name))
         assert {field.name for field in own_fields(EVENTS[name])} <= known, name
+
+
+def keys_beside(event: str) -> set[str]:
+    """Everything that could be the name of a field in the modules that name an event."""
+    nodes = [list(ast.walk(tree)) for _, tree in modules()]
+    beside = [
+        node
+        for module in nodes
+        if event in {text_of(each) for each in module if isinstance(each, ast.Constant)}
+        for node in module
+    ]
+    keys = {text_of(key) for node in beside if isinstance(node, ast.Dict) for key in node.keys}
+    keys |= {text_of(node.slice) for node in beside if isinstance(node, ast.Subscript)}
+    # Some are taken from a list of names.
+    keys |= {text_of(each) for node in beside if isinstance(node, ast.Tuple) for each in node.elts}
+    calls = [node for node in beside if isinstance(node, ast.Call)]
+    keys |= {keyword.arg for call in calls for keyword in call.keywords}
+    keys |= {"agent" for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "emit"}
+    return {RENDERED.get(key, key) for key in keys if key}
 
 
 def test_every_level_that_is_described_is_used() -> None:
