@@ -201,11 +201,25 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
 
 @cli.command()
 @click.option("--show-effective", is_flag=True, help="Print every value in force and where it came from.")
+@click.option(
+    "--schema",
+    type=click.Choice(["config", "report", "events", "notice"]),
+    is_flag=False,
+    flag_value="config",
+    help="Print a JSON Schema: of the file (config), the report, a line of the log (events), or a notice. Nothing else is done.",
+)
 @click.pass_obj
-def check(options: tuple[Path | None, str | None], show_effective: bool) -> None:
+def check(options: tuple[Path | None, str | None], show_effective: bool, schema: str | None) -> None:
     """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
     from collections_supervisor.config.effective import format_effective
 
+    if schema is not None:
+        from collections_supervisor.app import schemas
+
+        if show_effective:
+            raise click.UsageError("--schema stands alone")
+        click.echo(schemas.schema(schema))
+        return
     loaded = _load(*options)
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
