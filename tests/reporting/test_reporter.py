@@ -59,10 +59,10 @@ class WallClock:
 class Bench:
     """A reporter and its surroundings."""
 
-    def __init__(self, log: Any, now: datetime, path: Path | None, interval: float) -> None:
+    def __init__(self, log: Any, now: datetime, path: Path | None, interval: float, template: Path | None = None) -> None:
         self.log = log
         self.disk = Disk()
-        settings = DashboardConfig(path=path, interval=interval, title="Collections")
+        settings = DashboardConfig(path=path, interval=interval, title="Collections", template=template)
         self.reporter = Reporter(settings, WallClock(now), self.disk.write, log, recipient="caine")
 
     @asynccontextmanager
@@ -158,6 +158,28 @@ async def test_failures_are_said_once_until_it_works_again(
         ("written", 20),
     ]
     assert at.log.of("dashboard.failed")[0]["message"].endswith("page.html cannot be written: No space left on device")
+
+
+async def test_a_template_that_fails_is_told_once_and_our_page_is_written(
+    log: Any, now: datetime, make_report: MakeReport, make_agent: MakeAgent, tmp_path: Path
+) -> None:
+    template = tmp_path / "my.html"
+    template.write_text("{{ nothing }}")
+    at = Bench(log, now, tmp_path / "page.html", 0.02, template)
+    async with at.running():
+        at.reporter.publish(make_report(make_agent()))
+        await at.disk.until(3)
+        assert all(page.startswith("<!DOCTYPE html>") for _, page in at.disk.pages)
+        (failed,) = log.of("dashboard.failed")
+        assert failed["message"].endswith(f"is written instead: {template}, line 1: 'nothing' is undefined")
+        assert failed["path"] == str(template)
+        template.write_text("{{ headline(report) }}")
+        while at.disk.pages[-1][1] != "payment-watcher is healthy":
+            await at.disk.until(len(at.disk.pages) + 1)
+        template.unlink()
+        while len(log.of("dashboard.failed")) == 1:
+            await at.disk.until(len(at.disk.pages) + 1)
+    assert log.of("dashboard.failed")[-1]["error"] == f"{template}: no such file or directory"
 
 
 async def test_missing_folders_are_made(

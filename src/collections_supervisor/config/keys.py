@@ -125,6 +125,7 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "path": kinds.path(optional=True),
         "interval": kinds.seconds(most=_DAY),
         "title": kinds.text(),
+        "template": kinds.path(optional=True),
     },
     "metrics": {"path": kinds.path(optional=True), "window": kinds.seconds()},
     "deadman": {"url": kinds.url(plain_url), "command": kinds.argv(empty=True)},

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.config.schema import DashboardConfig
 from collections_supervisor.messages import Report
-from collections_supervisor.reporting.dashboard import render
+from collections_supervisor.reporting.dashboard import TemplateFaultError, render
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import make_private_folder
 
@@ -56,6 +56,7 @@ class Reporter:
         self._closed = False
         self._works = False
         self._failures: set[tuple[str, int | None]] = set()
+        self._template_fault = ""
 
     def publish(self, report: Report) -> None:
         """Take a newer report; an older one that was not shown yet is forgotten."""
@@ -106,11 +107,9 @@ class Reporter:
         self._shown = report
         if path is None:
             return
-        draw = partial(render, report, title=self._settings.title, interval=self._settings.interval, recipient=self._recipient)
         begun = self._clock.now().mono
         fault: OSError | None = None
-        # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
-        page = await anyio.to_thread.run_sync(draw, abandon_on_cancel=True)
+        page = await self._draw(report)
         try:
             await self._replace(path, page)
         except OSError as error:
@@ -121,6 +120,20 @@ class Reporter:
             self._tell_success(len(page), took)
         else:
             self._tell_failure(fault)
+
+    async def _draw(self, report: Report) -> bytes:
+        """The page by the user's template, or by ours if that one fails: what is wrong with it must not hide all else."""
+        settings = self._settings
+        draw = partial(render, report, title=settings.title, interval=settings.interval, recipient=self._recipient)
+        # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
+        run = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
+        try:
+            page: bytes = await run(partial(draw, template=settings.template))
+        except TemplateFaultError as error:
+            self._tell_template_fault(str(error))
+            return await run(draw)
+        self._template_fault = ""
+        return page
 
     async def _replace(self, path: Path, page: bytes) -> None:
         try:
@@ -140,6 +153,17 @@ class Reporter:
         )
         self._works = True
         self._failures.clear()
+
+    def _tell_template_fault(self, fault: str) -> None:
+        if fault == self._template_fault:
+            return
+        self._template_fault = fault
+        self._log.error(
+            "dashboard.failed",
+            message=f"the page's template cannot be used, the built-in page is written instead: {fault}",
+            path=str(self._settings.template),
+            error=fault,
+        )
 
     def _tell_failure(self, error: OSError) -> None:
         """Say once what is wrong: a full disk would otherwise fill the log as well."""
