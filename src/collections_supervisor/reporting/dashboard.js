@@ -5,20 +5,18 @@
   const place = "collections-supervisor " + location.pathname;
   const born = performance.now();
 
-  // What the reader was at survives the renewal; storage may be forbidden.
+  // What the reader was at survives the renewal (the browser itself keeps the scroll); storage may be forbidden.
   const keep = () => {
     const open = [...document.querySelectorAll("details[open]")].map((part) => part.id);
     const focus = document.activeElement?.closest("details")?.id;
-    try { sessionStorage.setItem(place, JSON.stringify({ open, focus, y: scrollY })); } catch { /* then it does not */ }
+    try { sessionStorage.setItem(place, JSON.stringify({ open, focus })); } catch { /* then it does not */ }
   };
   const restore = () => {
     let kept = null;
     try { kept = JSON.parse(sessionStorage.getItem(place)); } catch { /* nothing was kept */ }
     if (!kept) return;
     for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
-    if (performance.getEntriesByType("navigation")[0]?.type !== "reload") return;
-    if (kept.focus) document.getElementById(kept.focus)?.querySelector("summary").focus({ preventScroll: true });
-    scrollTo(0, kept.y);
+    document.getElementById(kept.focus)?.querySelector("summary").focus({ preventScroll: true });
   };
 
   const said = (seconds) => {
