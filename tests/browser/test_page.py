@@ -114,7 +114,7 @@ def test_a_page_that_nobody_writes_any_more_says_so_louder_and_louder(tab: Tab, 
     assert tab.run("(icon => icon.href === icon.dataset.unknown)(document.querySelector('link[rel=icon]'))")
     tick(tab, late=181_000)
     assert not tab.shown("#stale")
-    assert "nobody renews this page, so nothing is being watched" in tab.text("#lost")
+    assert "Nobody has renewed this page for three intervals: take it that nothing is being watched" in tab.text("#lost")
     assert tab.run("document.title").count("Out of date") == 1
     assert tab.run("['stale', 'lost'].map((id) => document.getElementById(id).role)") == ["alert", "alert"]
 
