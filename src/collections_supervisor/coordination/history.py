@@ -1,0 +1,305 @@
+"""The last 24 hours, from one report to the next: how each agent was, how deep each queue, and what changed. Pure.
+
+All instants are the wall clock's. What lies behind the present one, because that clock was set back, is cut off or moved to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Literal
+
+import msgspec
+
+from collections_supervisor.coordination.changes import LONGEST, Known, changes, known_of, noted, readable
+from collections_supervisor.messages import AgentReport, Change, History, QueueReport, QueueSample, Report, StateRun, Status
+from collections_supervisor.system.clock import span
+
+DAY = timedelta(hours=24)
+SLOT = timedelta(minutes=15)
+
+RUNS = 96
+SAMPLES = 96
+CHANGES = 50
+OTHERS = 1000
+"""Agents and queues that are not in the report any more whose past is kept: those that were there most recently."""
+
+DEEPEST = 1_000_000_000
+"""Messages in a queue that a file may claim: a number without bounds could not be written again."""
+
+SUPERVISOR = "the supervisor"
+
+State = Status | Literal["not_watched"]
+
+_BETTER_FIRST: tuple[State, ...] = (
+    "healthy",
+    "paused",
+    "late",
+    "not_watched",
+    "unknown",
+    "restarting",
+    "unhealthy",
+    "escalated",
+)
+_RANK = {status: rank for rank, status in enumerate(_BETTER_FIRST)}
+_WELL = frozenset({"healthy", "late"})
+
+Runs = tuple[StateRun, ...]
+Samples = tuple[QueueSample, ...]
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What was, and what was known last of everything: that is what a change is told against."""
+
+    history: History = History()
+    known: Known = Known()
+    life: Literal["", "started", "stopped"] = ""
+    """What this life of ours has said of itself."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """One report, and what it does not say of itself."""
+
+    report: Report
+    heard: frozenset[str]
+    """The agents that were looked at in this life; the others are as nobody knows."""
+    audited_at: datetime | None
+    """When the queues were looked at."""
+    patience: timedelta
+    """A longer time without a report was not watched."""
+    once: bool = False
+    """A single sweep: it comes and goes every hour, and so is no news; what beats prove of the time before it, it believes."""
+
+
+def remember(history: History, report: Report | None, now: datetime) -> Past:
+    """What an earlier life left: its history, which anybody may have edited, and its last report."""
+    return Past(history=_repaired(history, now), known=known_of(report) if report is not None else Known())
+
+
+def step(past: Past, seen: Seen) -> Past:
+    """What was, once this report is known too."""
+    now = seen.report.generated_at
+    heard = [agent for agent in seen.report.agents if agent.name in seen.heard]
+    known = noted(past.known, seen.report, heard)
+    return Past(
+        history=History(
+            seen_at=now,
+            agents=_agents(past, heard, seen),
+            queues=_queues(past.history.queues, seen),
+            changes=_changes(past, known, seen),
+        ),
+        known=known,
+        life="stopped" if seen.report.stopped_at is not None else "started",
+    )
+
+
+# --- Agents ------------------------------------------------------------------------------------------------------------
+
+
+def _agents(past: Past, heard: Sequence[AgentReport], seen: Seen) -> dict[str, Runs]:
+    now, before = seen.report.generated_at, past.history.agents
+    agents = {
+        agent.name: _continued(before.get(agent.name, ()), past.known.agents.get(agent.name), agent, seen) for agent in heard
+    }
+    rest = {name: cut for name, runs in before.items() if name not in agents and (cut := _within(runs, now))}
+    # Those that are still to be looked at are among them.
+    newest = sorted(rest, key=lambda name: rest[name][-1].until, reverse=True)[: OTHERS + len(seen.report.agents)]
+    return agents | {name: rest[name] for name in newest}
+
+
+def _continued(runs: Runs, before: AgentReport | None, agent: AgentReport, seen: Seen) -> Runs:
+    now = seen.report.generated_at
+    runs = _within(runs, now)
+    if not runs:
+        return (StateRun(status=agent.status, since=now, until=now),)
+    last = runs[-1]
+    if now - last.until <= seen.patience or (seen.once and before is not None and _is_proven(before, agent)):
+        return _extended(runs, agent.status, now, now)
+    return _extended(_extended(runs, "not_watched", last.until, now), agent.status, now, now)
+
+
+def _is_proven(before: AgentReport, after: AgentReport) -> bool:
+    """Whether what an agent left on disk says that it was all the time as it was at both ends: nobody was there to see it."""
+    if before.status == after.status and before.last_heartbeat == after.last_heartbeat:
+        return True
+    # Of many beats between, only the last is known: if it is no later than the deadline of then, none was missed.
+    well = before.status in _WELL and after.status in _WELL
+    beat, deadline = after.last_heartbeat, before.next_deadline
+    return well and beat is not None and deadline is not None and beat <= deadline
+
+
+def _extended(runs: Runs, status: State, since: datetime, until: datetime) -> Runs:
+    """The runs, the last of them up to `since`, and that status from there on."""
+    *older, last = runs or (StateRun(status=status, since=since, until=since),)
+    if last.status == status:
+        return (*older, StateRun(status=last.status, since=last.since, until=until))
+    if last.since < since:
+        older.append(StateRun(status=last.status, since=last.since, until=since))
+    elif older and older[-1].status == status:
+        since = older.pop().since
+    older.append(StateRun(status=status, since=since, until=until))
+    return _bounded(tuple(older))
+
+
+def _within(runs: Runs, now: datetime) -> Runs:
+    """Of the runs what lies in the day that ends now."""
+    begin = now - DAY
+    if not runs or (runs[0].since >= begin and runs[-1].until <= now):
+        return runs
+    return tuple(
+        StateRun(status=run.status, since=max(run.since, begin), until=min(run.until, now))
+        for run in runs
+        if run.until > begin and run.since <= now
+    )
+
+
+def _bounded(runs: Runs) -> Runs:
+    if len(runs) <= RUNS:
+        return runs
+    # What is now stays as it is: of the rest, each slot is as bad as it ever was in it.
+    older, last = runs[:-1], runs[-1]
+    slots = list(_joined(_slots(older)))
+    while len(slots) > RUNS - 1:
+        slots[:2] = [_worse(slots[0], slots[1])]
+    return (*slots, last)
+
+
+def _slots(runs: Runs) -> Iterable[StateRun]:
+    begin, end = runs[0].since, runs[-1].until
+    worst: dict[datetime, StateRun] = {}
+    for run in runs:
+        slot = _slot(run.since)
+        while True:
+            cut = StateRun(status=run.status, since=max(slot, begin), until=min(slot + SLOT, end))
+            worst[slot] = max(worst.get(slot, cut), cut, key=lambda one: _RANK[one.status])
+            slot += SLOT
+            if slot >= run.until:
+                break
+    return worst.values()
+
+
+def _worse(one: StateRun, other: StateRun) -> StateRun:
+    status = max(one.status, other.status, key=_RANK.__getitem__)
+    return StateRun(status=status, since=one.since, until=other.until)
+
+
+def _joined(runs: Iterable[StateRun]) -> Iterable[StateRun]:
+    joined: StateRun | None = None
+    for run in runs:
+        if joined is None or joined.status != run.status:
+            if joined is not None:
+                yield joined
+            joined = run
+        else:
+            joined = StateRun(status=run.status, since=joined.since, until=run.until)
+    if joined is not None:
+        yield joined
+
+
+def _slot(instant: datetime) -> datetime:
+    return instant.replace(minute=instant.minute // 15 * 15, second=0, microsecond=0)
+
+
+# --- Queues ------------------------------------------------------------------------------------------------------------
+
+
+def _queues(before: dict[str, Samples], seen: Seen) -> dict[str, Samples]:
+    now = seen.report.generated_at
+    cut = {name: kept for name, samples in before.items() if (kept := _recent(samples, now))}
+    items = seen.report.queues.items if seen.report.queues is not None else ()
+    at = min(seen.audited_at, now) if seen.audited_at is not None else now
+    there = {item.name: _sampled(cut.pop(item.name, ()), item, at, now) for item in items}
+    newest = sorted(cut, key=lambda name: cut[name][-1].at, reverse=True)[:OTHERS]
+    return {name: samples for name, samples in there.items() if samples} | {name: cut[name] for name in newest}
+
+
+def _recent(samples: Samples, now: datetime) -> Samples:
+    if samples and samples[0].at >= now - DAY and samples[-1].at <= now:
+        return samples
+    return tuple(sample for sample in samples if now - DAY <= sample.at <= now)
+
+
+def _sampled(samples: Samples, queue: QueueReport, at: datetime, now: datetime) -> Samples:
+    """One sample for each slot: the deepest that was seen in it."""
+    if at < now - DAY or (samples and at <= samples[-1].at):
+        return samples
+    sample = QueueSample(at=at, depth=queue.depth)
+    if samples and _slot(samples[-1].at) == _slot(at):
+        return (*samples[:-1], max(samples[-1], sample, key=lambda one: one.depth))
+    return (*samples, sample)[-SAMPLES:]
+
+
+# --- Changes -----------------------------------------------------------------------------------------------------------
+
+
+def _changes(past: Past, known: Known, seen: Seen) -> tuple[Change, ...]:
+    now = seen.report.generated_at
+    said = list(changes(past.known, known, now))
+    if not past.life and not seen.once:
+        gap = now - past.history.seen_at if past.history.seen_at is not None else timedelta()
+        unwatched = f"; nothing was watched for {span(gap.total_seconds())}" if gap > seen.patience else ""
+        said.insert(0, (SUPERVISOR, f"started{unwatched}"))
+    if seen.report.stopped_at is not None and past.life != "stopped" and not seen.once:
+        said.append((SUPERVISOR, "stopped"))
+    before = past.history.changes
+    if before and before[0].at > now:
+        before = tuple(_at_latest(change, now) for change in before)
+    new = tuple(Change(at=now, subject=readable(subject), what=readable(what)) for subject, what in said[-CHANGES:])
+    return (*new[::-1], *before)[:CHANGES] if new else before
+
+
+def _at_latest(change: Change, now: datetime) -> Change:
+    return change if change.at <= now else msgspec.structs.replace(change, at=now)
+
+
+# --- What somebody may have edited ----------------------------------------------------------------------------------------
+
+
+def _repaired(history: History, now: datetime) -> History:
+    """The history as it would have been written: in order, without gaps, bounded."""
+    agents = ((name[:LONGEST], _repaired_runs(runs, now)) for name, runs in history.agents.items())
+    queues = ((name[:LONGEST], _repaired_samples(samples, now)) for name, samples in history.queues.items())
+    said = filter(None, (_repaired_change(change, now) for change in history.changes))
+    seen_at = _in_utc(history.seen_at)
+    return History(
+        seen_at=min(seen_at, now) if seen_at is not None else None,
+        agents=dict(islice(((name, runs) for name, runs in agents if runs), 10 * OTHERS)),
+        queues=dict(islice(((name, samples) for name, samples in queues if samples), OTHERS)),
+        changes=tuple(sorted(said, key=lambda change: change.at, reverse=True)[:CHANGES]),
+    )
+
+
+def _repaired_runs(runs: Runs, now: datetime) -> Runs:
+    repaired: Runs = ()
+    end = now - DAY
+    known = [(since, until, run.status) for run in runs if (since := _in_utc(run.since)) and (until := _in_utc(run.until))]
+    for first, last, status in sorted(known):
+        since, until = max(first, end), min(last, now)
+        if since > until:
+            continue
+        if repaired and since > end:
+            repaired = _extended(repaired, "not_watched", end, since)
+        repaired = _extended(repaired, status, since, until)
+        end = until
+    return repaired
+
+
+def _repaired_samples(samples: Samples, now: datetime) -> Samples:
+    at = ((instant, sample.depth) for sample in samples if (instant := _in_utc(sample.at)) is not None)
+    deepest: dict[datetime, QueueSample] = {}
+    for instant, depth in sorted(at):
+        slot, sample = _slot(instant), QueueSample(at=instant, depth=min(max(0, depth), DEEPEST))
+        deepest[slot] = max(deepest.get(slot, sample), sample, key=lambda one: one.depth)
+    return _recent(tuple(deepest.values()), now)[-SAMPLES:]
+
+
+def _repaired_change(change: Change, now: datetime) -> Change | None:
+    at = _in_utc(change.at)
+    return Change(at=min(at, now), subject=readable(change.subject), what=readable(change.what)) if at is not None else None
+
+
+def _in_utc(instant: datetime | None) -> datetime | None:
+    """The instant, if it is one: a file may name any year, and any hour of nowhere."""
+    try:
+        return instant.astimezone(UTC) if instant is not None and instant.tzinfo is not None else None
+    except OverflowError:
+        return None
