@@ -3,7 +3,7 @@
 All instants are the wall clock's. What lies behind the present one, because that clock was set back, is cut off or moved to it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal
@@ -40,7 +40,7 @@ _BETTER_FIRST: tuple[State, ...] = (
     "unhealthy",
     "escalated",
 )
-_RANK = {status: rank for rank, status in enumerate(_BETTER_FIRST)}
+_RANK: dict[State, int] = {status: rank for rank, status in enumerate(_BETTER_FIRST)}
 _WELL = frozenset({"healthy", "late"})
 
 Runs = tuple[StateRun, ...]
@@ -145,54 +145,52 @@ def _within(runs: Runs, now: datetime) -> Runs:
     begin = now - DAY
     if not runs or (runs[0].since >= begin and runs[-1].until <= now):
         return runs
-    return tuple(
-        StateRun(status=run.status, since=max(run.since, begin), until=min(run.until, now))
-        for run in runs
-        if run.until > begin and run.since <= now
-    )
+    first, end = 0, len(runs)
+    while first < end and runs[first].until <= begin:
+        first += 1
+    while first < end and runs[end - 1].since > now:
+        end -= 1
+    return tuple(_cut(run, begin, now) for run in runs[first:end])
+
+
+def _cut(run: StateRun, begin: datetime, end: datetime) -> StateRun:
+    if run.since >= begin and run.until <= end:
+        return run
+    return StateRun(status=run.status, since=max(run.since, begin), until=min(run.until, end))
 
 
 def _bounded(runs: Runs) -> Runs:
     if len(runs) <= RUNS:
         return runs
     # What is now stays as it is: of the rest, each slot is as bad as it ever was in it.
-    older, last = runs[:-1], runs[-1]
-    slots = list(_joined(_slots(older)))
+    slots = _slots(runs[:-1])
     while len(slots) > RUNS - 1:
-        slots[:2] = [_worse(slots[0], slots[1])]
-    return (*slots, last)
+        oldest, second, *slots = slots
+        slots.insert(0, StateRun(status=_worse(oldest.status, second.status), since=oldest.since, until=second.until))
+    return (*slots, runs[-1])
 
 
-def _slots(runs: Runs) -> Iterable[StateRun]:
-    begin, end = runs[0].since, runs[-1].until
-    worst: dict[datetime, StateRun] = {}
+def _slots(runs: Runs) -> list[StateRun]:
+    worst: dict[datetime, State] = {}
     for run in runs:
         slot = _slot(run.since)
-        while True:
-            cut = StateRun(status=run.status, since=max(slot, begin), until=min(slot + SLOT, end))
-            worst[slot] = max(worst.get(slot, cut), cut, key=lambda one: _RANK[one.status])
-            slot += SLOT
-            if slot >= run.until:
-                break
-    return worst.values()
-
-
-def _worse(one: StateRun, other: StateRun) -> StateRun:
-    status = max(one.status, other.status, key=_RANK.__getitem__)
-    return StateRun(status=status, since=one.since, until=other.until)
-
-
-def _joined(runs: Iterable[StateRun]) -> Iterable[StateRun]:
-    joined: StateRun | None = None
-    for run in runs:
-        if joined is None or joined.status != run.status:
-            if joined is not None:
-                yield joined
-            joined = run
+        worst[slot] = _worse(worst.get(slot, run.status), run.status)
+        while (slot := slot + SLOT) < run.until:
+            worst[slot] = run.status
+    joined: list[StateRun] = []
+    since = runs[0].since
+    for slot, status in worst.items():
+        until = min(slot + SLOT, runs[-1].until)
+        if joined and joined[-1].status == status:
+            joined[-1] = StateRun(status=status, since=joined[-1].since, until=until)
         else:
-            joined = StateRun(status=run.status, since=joined.since, until=run.until)
-    if joined is not None:
-        yield joined
+            joined.append(StateRun(status=status, since=since, until=until))
+        since = until
+    return joined
+
+
+def _worse(one: State, other: State) -> State:
+    return one if _RANK[one] >= _RANK[other] else other
 
 
 def _slot(instant: datetime) -> datetime:
