@@ -362,6 +362,8 @@ class BooksAudited(msgspec.Struct, frozen=True, kw_only=True):
     """Why there are no books."""
     queues: "QueuesReport | None" = None
     activity: "ActivityReport | None" = None
+    sources: tuple["Source", ...] = ()
+    """Where all that was read."""
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):

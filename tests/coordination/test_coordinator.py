@@ -28,6 +28,7 @@ from collections_supervisor.messages import (
     AgentChanged,
     AgentReport,
     Evidence,
+    History,
     Impact,
     ImpactAssessed,
     Notice,
@@ -81,7 +82,7 @@ class Sinks:
         self.notified = 0
         self.bugs: list[Exception] = []
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Report, history: History) -> None:
         if self.bugs:
             raise self.bugs.pop()
         self.reports.append((anyio.current_time(), report))

@@ -94,7 +94,7 @@ class Daemon:
         parts.coordinator.close()
         if parts.reporter is not None:
             with anyio.move_on_after(LAST_PAGE, shield=True):
-                await parts.reporter.close(report)
+                await parts.reporter.close(report, parts.coordinator.history)
 
     def _supervise(self, tasks: anyio.abc.TaskGroup, name: str, actor: Actor, parts: Parts) -> None:
         # These keep their state over a crash: the same object runs again.

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
+import msgspec
 
 from collections_supervisor.app.daemon import open_parts
 from collections_supervisor.app.parts import Parts, Run
@@ -68,7 +69,7 @@ class Sweep:
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
         if parts.reporter is not None:
-            await parts.reporter.close(report)
+            await parts.reporter.close(msgspec.structs.replace(report, stopped_at=None), parts.coordinator.history)
         return report
 
     async def _look_at_all(self, parts: Parts) -> None:

@@ -2,7 +2,7 @@
 
 import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,12 +33,14 @@ from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
     BooksAudited,
+    History,
     ImpactAssessed,
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
     Outage,
     Report,
+    Source,
     Standing,
 )
 from collections_supervisor.reporting.reporter import Reporter
@@ -48,6 +50,9 @@ from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
+
+BY_CHECK = "by a single check"
+"""How the page of a sweep came about."""
 
 HOST_SIZE = 3
 """Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
@@ -81,10 +86,10 @@ class Faces:
         self._slots = slots
         self._auditor = auditor
 
-    def show(self, report: Report) -> None:
-        """Render this report."""
+    def show(self, report: Report, history: History) -> None:
+        """Render this report, and how it came to that."""
         if self._reporter is not None:
-            self._reporter.publish(report)
+            self._reporter.publish(report, history)
 
     def notify(self, standing: Standing) -> None:
         """See to it that a human gets what is owed."""
@@ -130,9 +135,10 @@ class Parts:
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
         self.auditor = self._make_auditor(memory)
-        fleet = fleet_of(run)
-        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store)
-        self.coordinator = Coordinator(fleet, ports, Faces(self.reporter, self.notifier, slots, self.auditor), memory.fleet)
+        self._readers: dict[str, HeartbeatReader] = {}
+        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store, histories=memory.histories, sources=self._sources)
+        faces = Faces(self.reporter, self.notifier, slots, self.auditor)
+        self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
         if self._run.dry:
@@ -145,7 +151,8 @@ class Parts:
         if page.path is None or self._run.dry:
             return None
         recipient = self._run.config.escalation.recipient
-        return Reporter(page, self._run.clock, partial(replace, mode=None), self._run.log, recipient=recipient)
+        made = BY_CHECK if self._run.once else ""
+        return Reporter(page, self._run.clock, partial(replace, mode=None), self._run.log, recipient=recipient, made=made)
 
     def _make_notifier(self, channels: Sequence[Channel], memory: Memory) -> Notifier:
         return Notifier(
@@ -177,9 +184,13 @@ class Parts:
     def agent(self, policy: AgentConfig) -> AgentActor:
         """A new task for this agent; it goes on where the one before it ended."""
         policy = msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
-        reader = HeartbeatReader(policy)
+        reader = self._readers[policy.name] = HeartbeatReader(policy)
         heartbeat: Heartbeat = Onlooker(reader) if self._run.dry else reader
         return AgentActor(policy, self._ports, heartbeat, self._runner(policy), self.coordinator.tell)
+
+    def _sources(self) -> Iterator[Source]:
+        for agent in self._run.config.agents:
+            yield from self._readers[agent.name].origins if agent.name in self._readers else ()
 
     def _runner(self, policy: AgentConfig) -> Runner:
         if self._run.dry:

@@ -60,6 +60,7 @@ class ActivityLogs:
             reminders=_reminders(reading.past(emails)),
             reminders_since=emails.since if emails is not None and named else None,
             findings=tuple(reading.findings),
+            changed=reading.changed,
         )
 
     def _paid(self, reading: "_Reading", payment_queue: Sequence[Payment]) -> int | None:
@@ -110,6 +111,7 @@ class _Reading:
         self.since = now - window
         self.findings: list[Finding] = []
         self.missing: set[Path] = set()
+        self.changed: float | None = None
         self._window = window
         self._check = check
 
@@ -123,6 +125,8 @@ class _Reading:
             return None
         if look is None:
             self.missing.add(log.path)
+        elif log.changed is not None:
+            self.changed = max(self.changed or log.changed, log.changed)
         return look
 
     def is_plain_log(self, item: "os.DirEntry[str]") -> bool:

@@ -16,6 +16,7 @@ from collections_supervisor.books.degraded import read_degraded
 from collections_supervisor.books.impact import mailer_impact, watcher_impact
 from collections_supervisor.books.ledger_file import LedgerFile
 from collections_supervisor.books.matching import Matching
+from collections_supervisor.books.origins import origins, unread
 from collections_supervisor.books.queues import QueueFolder, judge_queues
 from collections_supervisor.books.reconcile import Result, Settings, confirmed, reconcile, suspects
 from collections_supervisor.books.records import Activity, Invoice, Ledger, Queues, Scan
@@ -30,6 +31,7 @@ from collections_supervisor.messages import (
     Impact,
     Outage,
     QueuesReport,
+    Source,
 )
 
 SECOND_READ = 0.15
@@ -93,6 +95,7 @@ class Books:
         self._latest: tuple[Sequence[Invoice], list[Invoice]] = ((), [])
         """The invoices that were paid last, behind all that they were found among."""
         self._last: _Look | None = None
+        self._origins: tuple[Source, ...] = ()
 
     def audit(self, now: datetime, *, full: bool, check: Check, pause: Callable[[float], object]) -> Audit:
         """Look at everything; raises what `check` raises."""
@@ -106,6 +109,7 @@ class Books:
             result = confirmed(result, self._compare(look, now, check))
             read += look.scan.read
         self._last = look
+        self._origins = origins(self._config, look.scan, look.ledger, look.queues, look.activity, now)
         return self._audit(look, result, now, read, perf_counter() - begun, check)
 
     def unreadable(self, now: datetime, why: str) -> Audit:
@@ -128,7 +132,8 @@ class Books:
             files_read=0,
             duration_s=0.0,
         )
-        return Audit(told=BooksAudited(at=now, books=books), findings=(finding,))
+        sources = unread(self._origins, self._config, why)
+        return Audit(told=BooksAudited(at=now, books=books, sources=sources), findings=(finding,))
 
     def impact(self, outage: Outage, now: datetime) -> Impact | None:
         """What the outage costs, by what the last audit saw; None if that cannot be told."""
@@ -194,7 +199,8 @@ class Books:
             errors=look.activity.errors,
             payment_latency_s=latency(self._latest[1], check=check),
         )
-        return Audit(told=BooksAudited(at=now, books=books, queues=queues, activity=activity), findings=findings)
+        told = BooksAudited(at=now, books=books, queues=queues, activity=activity, sources=self._origins)
+        return Audit(told=told, findings=findings)
 
     def _is_bare(self, look: _Look) -> bool:
         return look.scan.state == look.ledger.state == "missing" and not self._config.configured

@@ -69,6 +69,7 @@ class LedgerFile:
         if read is None:
             return Ledger(state="unreadable", findings=(unreadable(self._path, "it changes all the time"),))
         ledger = parse(read.data, path=shown(self._path), check=check, known=known())
+        ledger = msgspec.structs.replace(ledger, changed=read.status.st_mtime)
         if now - read.status.st_mtime >= _SETTLED:
             self._known = (_stamp(read.status), ledger)
         return ledger

@@ -100,6 +100,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     summary: dict[Claim, Hundredths] = {}
     """What its Summary claims, as far as it claims anything."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When the file was written last."""
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -129,6 +131,8 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     payments: tuple[Payment, ...] = ()
     """INVOICE_PAID messages, with when they were queued."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When any of the files was written last."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -156,3 +160,5 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     reminders_since: float | None = None
     """How far back the log of e-mails was read without a gap; None where no line names both invoice and template."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When any of the logs was written last."""

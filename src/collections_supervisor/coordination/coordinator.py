@@ -8,8 +8,10 @@ import anyio
 import msgspec
 
 from collections_supervisor.coordination import bookkeeping, deliveries
+from collections_supervisor.coordination.chronicle import Chronicle
 from collections_supervisor.coordination.evidence import evidence, with_evidence
 from collections_supervisor.coordination.grouping import announce
+from collections_supervisor.coordination.history import Past
 from collections_supervisor.coordination.judgement import judge, next_timer
 from collections_supervisor.coordination.ports import Ports, Sinks, Store
 from collections_supervisor.coordination.report import blind, build
@@ -19,6 +21,7 @@ from collections_supervisor.messages import (
     ActorCrashed,
     AgentChanged,
     BooksAudited,
+    History,
     Impact,
     ImpactAssessed,
     NoticeAttempted,
@@ -62,14 +65,18 @@ EVIDENCE_AT_ONCE = 20
 class Coordinator:
     """Hears the agents, opens and resolves incidents, publishes the report."""
 
-    def __init__(self, fleet: Fleet, ports: Ports, sinks: Sinks, start: FleetState | None = None) -> None:
-        """`start` is what an earlier life of ours left, its instants in the clocks of now."""
+    def __init__(
+        self, fleet: Fleet, ports: Ports, sinks: Sinks, start: FleetState | None = None, past: Past | None = None
+    ) -> None:
+        """`start` and `past` are what an earlier life of ours left, the instants of `start` in the clocks of now."""
         self._fleet = fleet
         self._clock = ports.clock
         self._log = ports.log
         self._store = ports.store
+        self._sources = ports.sources
         self._sinks = sinks
         self._state = start or FleetState()
+        self._chronicle = Chronicle(fleet, ports.histories, past)
         self._send, self._inbox = anyio.create_memory_object_stream[Message](INBOX)
         self._facts: dict[str, AgentChanged] = {}
         self._unwatched: dict[str, str] = {}
@@ -83,6 +90,11 @@ class Coordinator:
         self._saved: object = None
         self._saved_at = -math.inf
         self._save_due = math.inf
+
+    @property
+    def history(self) -> History:
+        """How it came to what was reported last."""
+        return self._chronicle.history
 
     async def tell(self, message: Message, within: float = 5.0) -> bool:
         """Hand over a message; False if the inbox stayed full, and the sender must say it again later."""
@@ -128,9 +140,11 @@ class Coordinator:
         self._tell_ready(report)
         # On disk before anything is sent: a notice whose incident was forgotten would be sent again under another name.
         await self._save(report, stopped=stopped)
-        self._sinks.show(report)
+        self._sinks.show(report, self._chronicle.note(report, {*self._facts, *self._unwatched}, self._audited))
         if self._has_looked(now):
             self._sinks.notify(standing(self._state, now.wall))
+        if self._saved is not None:  # a disk that has just refused what matters more is left alone
+            await self._chronicle.save(now, stopped=stopped)
         return report
 
     def close(self) -> None:
@@ -278,6 +292,7 @@ class Coordinator:
             version=self._fleet.version,
             stopped=stopped,
             audited=self._audited,
+            sources=self._sources(),
         )
 
 

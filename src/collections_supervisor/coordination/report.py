@@ -8,7 +8,7 @@ import msgspec
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.incidents import is_acknowledged
 from collections_supervisor.coordination.state import FleetState
-from collections_supervisor.messages import AgentReport, BooksAudited, IncidentReport, Report, Verdict
+from collections_supervisor.messages import AgentReport, BooksAudited, IncidentReport, Report, Source, Verdict
 
 SCHEMA = 1
 
@@ -82,6 +82,7 @@ def build(
     version: str,
     stopped: bool = False,
     audited: BooksAudited | None = None,
+    sources: Iterable[Source] = (),
 ) -> Report:
     """The report of the fleet at one instant."""
     opened = sorted(state.open.values(), key=lambda incident: incident.id)
@@ -106,4 +107,5 @@ def build(
         books_reason=audited.why_not if audited is not None else "",
         queues=audited.queues if audited is not None else None,
         metrics=audited.activity if audited is not None else None,
+        sources=(*sources, *(audited.sources if audited is not None else ())),
     )

@@ -11,7 +11,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.config.schema import DashboardConfig
-from collections_supervisor.messages import Report
+from collections_supervisor.messages import History, Report
 from collections_supervisor.reporting.dashboard import TemplateFaultError, render
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import make_private_folder
@@ -42,13 +42,17 @@ class Reporter:
         log: FilteringBoundLogger,
         *,
         recipient: str = "a human",
+        made: str = "",
     ) -> None:
+        """`made` as for `render`."""
         self._settings = settings
         self._clock = clock
         self._write = write
         self._log = log
         self._recipient = recipient
+        self._made = made
         self._newest: Report | None = None
+        self._history = History()
         self._shown: Report | None = None
         self._published = anyio.Event()
         self._writing = anyio.Lock()
@@ -58,9 +62,10 @@ class Reporter:
         self._failures: set[tuple[str, int | None]] = set()
         self._template_fault = ""
 
-    def publish(self, report: Report) -> None:
-        """Take a newer report; an older one that was not shown yet is forgotten."""
+    def publish(self, report: Report, history: History) -> None:
+        """Take a newer report, and how it came to that; an older one that was not shown yet is forgotten."""
         self._newest = report
+        self._history = history
         self._published.set()
 
     async def run(self) -> None:
@@ -72,9 +77,10 @@ class Reporter:
                     await self._put(report)
             await anyio.sleep(self._gap)
 
-    async def close(self, final: Report, within: float = 2.0) -> None:
+    async def close(self, final: Report, history: History, within: float = 2.0) -> None:
         """Write the last page, which nothing written before it can replace any more; give up after `within` seconds."""
         self._closed = True
+        self._history = history
         with anyio.move_on_after(within, shield=True) as deadline:
             async with self._writing:
                 await self._put(final)
@@ -96,9 +102,9 @@ class Reporter:
         if report is None or self._shown is None:
             return report is not None
         newer = abs((report.generated_at - self._shown.generated_at).total_seconds())
-        return newer >= self._settings.interval / 2 or report != msgspec.structs.replace(
-            self._shown, generated_at=report.generated_at
-        )
+        # That it was looked at again is no news, what was found there is.
+        same = msgspec.structs.replace(self._shown, generated_at=report.generated_at, sources=report.sources)
+        return newer >= self._settings.interval / 2 or report != same
 
     async def _put(self, report: Report) -> None:
         path = self._settings.path
@@ -124,7 +130,15 @@ class Reporter:
     async def _draw(self, report: Report) -> bytes:
         """The page by the user's template, or by ours if that one fails: what is wrong with it must not hide all else."""
         settings = self._settings
-        draw = partial(render, report, title=settings.title, interval=settings.interval, recipient=self._recipient)
+        draw = partial(
+            render,
+            report,
+            history=self._history,
+            title=settings.title,
+            interval=settings.interval,
+            recipient=self._recipient,
+            made=self._made,
+        )
         # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
         run = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
         try:
