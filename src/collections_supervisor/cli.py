@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 OK = 0
 UNHEALTHY = 1
 USAGE = 2
+CANNOT_TELL = 3
 INTERNAL = 70
 LOCKED = 75
 CONFIGURATION = 78
 INTERRUPTED = 130
 """What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
 
+SHORTEST_WATCH = 0.1
+LONGEST_WATCH = 86400.0
+"""Seconds between two looks."""
+
 PLAIN_WIDTH = 100
 """Columns of a report that does not go to a terminal."""
 
 EPILOG = (
-    "Exit status: 0 clean stop, or healthy; 1 not healthy, no beat written, or too little history; 2 usage; 70 internal error; "
+    "Exit status: 0 clean stop, or healthy; 1 not healthy, not written, or too little history; 2 usage; 3 no daemon to ask; "
+    "70 internal error; "
     "75 another supervisor holds the lock; 78 configuration error; 130 interrupted. "
     "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
 )
@@ -45,12 +51,26 @@ EPILOG = (
 )
 @click.option("--agents", metavar="A,B", help="Watch these instead of the configured agents; known ones keep their settings.")
 @click.option("--health-check", is_flag=True, help="Make one sweep: judge, restart, tell, report, exit; 0 only if all is well.")
+@click.option("--dashboard", is_flag=True, help="Write the page of how things are now, and change nothing.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --dashboard: the file that is replaced; without it the page goes to standard output.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --health-check: the report as JSON.")
 @click.option("--dry-run", is_flag=True, help="Decide and log; start, send and write nothing.")
 @click.version_option(__version__, prog_name="collections-supervisor")
 @click.pass_context
 def cli(
-    context: click.Context, config_path: Path | None, agents: str | None, health_check: bool, as_json: bool, dry_run: bool
+    context: click.Context,
+    config_path: Path | None,
+    agents: str | None,
+    health_check: bool,
+    dashboard: bool,
+    output: Path | None,
+    as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Watch AI agents by their heartbeats, restart them within a budget, and tell a human when that does not help.
 
@@ -58,12 +78,18 @@ def cli(
     """
     context.obj = (config_path, agents)
     if context.invoked_subcommand is not None:
-        if health_check or as_json or dry_run:
-            raise click.UsageError("--health-check, --json and --dry-run stand alone; a command has options of its own")
+        if health_check or dashboard or output is not None or as_json or dry_run:
+            raise click.UsageError("these options stand alone; a command has options of its own")
         return
+    if dashboard and (health_check or as_json or dry_run):
+        raise click.UsageError("--dashboard changes nothing and writes a page: it goes together with --output only")
+    if output is not None and not dashboard:
+        raise click.UsageError("--output goes together with --dashboard")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
     config = _load(config_path, agents).config
+    if dashboard:
+        sys.exit(_draw_page(config, output))
     sys.exit(_check_health(config, as_json=as_json, dry=dry_run) if health_check else _supervise(config, dry=dry_run))
 
 
@@ -81,10 +107,10 @@ def _fail(status: int, message: str) -> NoReturn:
     sys.exit(status)
 
 
-def _show(text: str) -> None:
+def _show(text: str, *, nl: bool = True) -> None:
     """Print for people; a terminal that knows fewer characters gets what it can show."""
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding))
+    click.echo(text.encode(encoding, "replace").decode(encoding), nl=nl)
 
 
 def _screen() -> tuple[int, bool]:
@@ -125,9 +151,8 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     from collections_supervisor.reporting.table import format_report
     from collections_supervisor.system.lock import LockHeldError
 
-    now = datetime.now(UTC)  # noqa: TID251 - the age of a saved report is told in the clock of whoever reads it
     try:
-        report = check_health(config, os.environ, dry=dry, now=now)
+        report = check_health(config, os.environ, dry=dry, now=_now())
     except LockHeldError as error:
         _fail(LOCKED, str(error))
     except LaunchError as error:
@@ -144,6 +169,99 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     else:
         _show(format_report(report, *_screen()))
     return OK if report.verdict == "healthy" else UNHEALTHY
+
+
+# --- Looking on ------------------------------------------------------------------------------------------------------
+
+
+def _draw_page(config: "Config", output: Path | None) -> int:
+    import anyio
+
+    from collections_supervisor.app.health_check import InterruptedSweepError
+    from collections_supervisor.app.look import look, put_page
+    from collections_supervisor.reporting.dashboard import render
+
+    try:
+        seen = look(config, os.environ, now=_now())
+        page = render(
+            seen.report,
+            history=seen.history,
+            title=config.dashboard.title,
+            interval=config.dashboard.interval,
+            recipient=config.escalation.recipient,
+            made=seen.made,
+        )
+        if output is None:
+            click.echo(page, nl=False)
+        else:
+            anyio.run(put_page, output, page)
+    except (InterruptedSweepError, KeyboardInterrupt):
+        return INTERRUPTED
+    except OSError as error:
+        _fail(UNHEALTHY, f"the page cannot be written: {error}")
+    except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer
+        click.echo(f"unexpected internal error: {error!r}", err=True)
+        return INTERNAL
+    return OK
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON; with --watch a line whenever it is another one.")
+@click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C; piped: one line for each change.")
+@click.option("--interval", default="2s", show_default=True, metavar="TIME", help="With --watch: the time between two looks.")
+@click.pass_obj
+def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, interval: str) -> None:
+    """Show what the running daemon knows now; without one what was known last, and exit 3."""
+    import anyio
+
+    from collections_supervisor.app import status as answers
+    from collections_supervisor.app.launch import UnknownStateError
+    from collections_supervisor.config.durations import parse_duration
+
+    config = _load(*options).config
+    if again:
+        try:
+            every = parse_duration(interval)
+        except ValueError as error:
+            raise click.UsageError(f"--interval: {error}") from error
+        if not SHORTEST_WATCH <= every <= LONGEST_WATCH:
+            raise click.UsageError("--interval: from 100 ms to one day")
+        sys.exit(_watch(config, every, as_json=as_json))
+    try:
+        saved = anyio.run(answers.ask, config, _now())
+    except UnknownStateError as error:
+        _fail(CANNOT_TELL, str(error))
+    if as_json:
+        click.echo(answers.as_json(saved))
+    else:
+        _show(answers.table(saved, *_screen()), nl=False)
+    sys.exit(answers.exit_status(saved))
+
+
+def _watch(config: "Config", every: float, *, as_json: bool) -> int:
+    import anyio
+
+    from collections_supervisor.app import watch
+    from collections_supervisor.app.status import ask
+
+    _, colour = _screen()
+    face: watch.Face
+    if as_json:
+        face = watch.Objects(click.echo, lambda line: click.echo(line, err=True))
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        face = watch.Screen(sys.stdout, shutil.get_terminal_size, colour=colour)
+    else:
+        face = watch.Lines(_show)
+    try:
+        return anyio.run(watch.watch, lambda: ask(config, _now()), face, every)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        face.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the age of what was saved is told in the clock of whoever reads it
 
 
 # --- Looking ahead ---------------------------------------------------------------------------------------------------

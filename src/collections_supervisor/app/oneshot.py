@@ -13,7 +13,7 @@ from collections_supervisor.app.progress import show_progress
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.coordination.coordinator import CRASHES
-from collections_supervisor.messages import ActorCrashed, Report
+from collections_supervisor.messages import ActorCrashed, History, Report
 from collections_supervisor.system.shutdown import Shutdown
 
 OVERTIME = 30.0
@@ -26,6 +26,9 @@ class Sweep:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
+        self.config = run.config
+        self.history = History()
+        """How it came to the report, once that is there."""
 
     @property
     def interrupted(self) -> bool:
@@ -66,10 +69,11 @@ class Sweep:
             await parts.coordinator.settle()
             await self._let_tell(parts)
             report = await parts.coordinator.settle(stopped=True)
+            self.history = parts.coordinator.history
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
         if parts.reporter is not None:
-            await parts.reporter.close(msgspec.structs.replace(report, stopped_at=None), parts.coordinator.history)
+            await parts.reporter.close(msgspec.structs.replace(report, stopped_at=None), self.history)
         return report
 
     async def _look_at_all(self, parts: Parts) -> None:
