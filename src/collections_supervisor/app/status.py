@@ -32,7 +32,7 @@ def exit_status(saved: Saved) -> int:
 
 def table(saved: Saved, width: int, colour: bool) -> str:
     """The report, and how old it is."""
-    lines = format_report(saved.report, width, colour), *(f"{line}\n" for line in wrap(source(saved), max(width, 40)))
+    lines = format_report(saved.report, width, colour), "\n", *(f"{line}\n" for line in wrap(source(saved), max(width, 40)))
     return "".join(lines)
 
 

@@ -119,7 +119,7 @@ class Screen:
         rows = max(2, self._size().lines)
         if len(lines) > rows:
             lines = [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more lines: the terminal is too low"]
-        self._put(_HOME + "\r\n".join(f"{line}{_REST_OF_LINE}" for line in lines) + _REST_OF_SCREEN)
+        self._put(_HOME + "\n".join(f"{line}{_REST_OF_LINE}" for line in lines) + _REST_OF_SCREEN)
 
     def _put(self, text: str) -> None:
         self._out.write(text)
