@@ -178,19 +178,11 @@ def _draw_page(config: "Config", output: Path | None) -> int:
     import anyio
 
     from collections_supervisor.app.health_check import InterruptedSweepError
-    from collections_supervisor.app.look import look, put_page
-    from collections_supervisor.reporting.dashboard import render
+    from collections_supervisor.app.look import draw, look, put_page
 
     try:
         seen = look(config, os.environ, now=_now())
-        page = render(
-            seen.report,
-            history=seen.history,
-            title=config.dashboard.title,
-            interval=config.dashboard.interval,
-            recipient=config.escalation.recipient,
-            made=seen.made,
-        )
+        page = draw(seen, config)
         if output is None:
             click.echo(page, nl=False)
         else:
@@ -244,14 +236,8 @@ def _watch(config: "Config", every: float, *, as_json: bool) -> int:
     from collections_supervisor.app import watch
     from collections_supervisor.app.status import ask
 
-    _, colour = _screen()
-    face: watch.Face
-    if as_json:
-        face = watch.Objects(click.echo, lambda line: click.echo(line, err=True))
-    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        face = watch.Screen(sys.stdout, shutil.get_terminal_size, colour=colour)
-    else:
-        face = watch.Lines(_show)
+    complain = lambda line: click.echo(line, err=True)  # noqa: E731
+    face = watch.face_for(sys.stdout, _show, click.echo, complain, as_json=as_json, colour=_screen()[1])
     try:
         return anyio.run(watch.watch, lambda: ask(config, _now()), face, every)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import pytest
 from collections_supervisor.app import status
 from collections_supervisor.app.saved import Saved
 from collections_supervisor.app.watch import Lines, Objects, Screen
-from collections_supervisor.messages import AgentReport, History, Report
+from collections_supervisor.messages import AgentReport, Report
 from collections_supervisor.system.lock import Holder
 
 NOW = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -48,7 +48,7 @@ def saved(*agents: AgentReport, daemon: Holder | None = Holder(7), after: float 
         agents=agents or (agent(),),
         incidents=(),
     )
-    return Saved(report=msgspec.structs.replace(report, **changes), history=History(), age_s=3.0, daemon=daemon)
+    return Saved(report=msgspec.structs.replace(report, **changes), age_s=3.0, daemon=daemon)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_lines_say_what_is_different_and_nothing_twice() -> None:
 
 
 def test_objects_are_reports_and_complaints_go_elsewhere() -> None:
-    said: list[str] = []
+    said: list[bytes] = []
     complained: list[str] = []
     show(Objects(said.append, complained.append), saved(), saved(), saved(after=1), "gone", "gone", saved(after=1))
     assert [msgspec.json.decode(line)["generated_at"][17:19] for line in said] == ["00", "01", "01"]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collections_supervisor.coordination.history import CHANGES, DAY, OTHERS, RUNS, SAMPLES, SLOT, Past, Seen, remember, step
+from collections_supervisor.coordination.history import CHANGES, DAY, OTHERS, RUNS, SAMPLES, SLOT, Past, Seen, step
+from collections_supervisor.coordination.history_repair import remember
 from collections_supervisor.messages import (
     AgentReport,
     Change,

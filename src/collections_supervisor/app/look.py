@@ -11,9 +11,10 @@ import msgspec
 from collections_supervisor.app.health_check import as_printed
 from collections_supervisor.app.launch import UnknownStateError, looking
 from collections_supervisor.app.oneshot import Sweep
-from collections_supervisor.app.saved import find_daemon, read_saved
+from collections_supervisor.app.saved import find_daemon, read_past, read_saved
 from collections_supervisor.config.schema import Config
 from collections_supervisor.messages import AgentReport, History, IncidentReport, Report
+from collections_supervisor.reporting.dashboard import render
 from collections_supervisor.system.files import make_private_folder, replace
 
 BY_HAND = "by hand"
@@ -43,11 +44,23 @@ def look(config: Config, environ: Mapping[str, str], *, now: datetime) -> Look:
         if (daemon := find_daemon(config)) is not None:
             made = BY_HAND
             saved = anyio.run(read_saved, config, now, daemon)
-            return Look(report=saved.report, history=saved.history, made=made)
+            return Look(report=saved.report, history=anyio.run(read_past, config, now), made=made)
     with looking(config, environ) as run:
         once = Sweep(run)
         report = anyio.run(once.run)
     return Look(report=_without_deeds(as_printed(report, once)), history=once.history, made=made)
+
+
+def draw(seen: Look, config: Config) -> bytes:
+    """The page of it."""
+    return render(
+        seen.report,
+        history=seen.history,
+        title=config.dashboard.title,
+        interval=config.dashboard.interval,
+        recipient=config.escalation.recipient,
+        made=seen.made,
+    )
 
 
 async def put_page(path: Path, page: bytes) -> None:

@@ -10,8 +10,9 @@ from collections_supervisor.agents.states import AgentStates
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.schema import Config
 from collections_supervisor.config.texts import agent_name
-from collections_supervisor.coordination.history import Past, remember
+from collections_supervisor.coordination.history import Past
 from collections_supervisor.coordination.history_file import HistoryFile
+from collections_supervisor.coordination.history_repair import remember
 from collections_supervisor.coordination.ports import Histories, Store
 from collections_supervisor.coordination.rebuild import Sent, rebuild
 from collections_supervisor.coordination.snapshot import Loaded

@@ -1,15 +1,14 @@
 """What a daemon knows, as it has saved it, for commands that only read."""
 
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
 from collections_supervisor.app.launch import UnknownStateError
 from collections_supervisor.app.parts import cycle_of
 from collections_supervisor.config.schema import Config
-from collections_supervisor.coordination.history import remember
 from collections_supervisor.coordination.history_file import read_history
+from collections_supervisor.coordination.history_repair import remember
 from collections_supervisor.coordination.store import read_report
 from collections_supervisor.messages import History, Report
 from collections_supervisor.system.files import cause_of
@@ -23,7 +22,6 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """The last saved report, marked as stale unless a living daemon saved it lately."""
 
     report: Report
-    history: History
     age_s: float
     daemon: Holder | None = None
     """The one that runs now."""
@@ -41,8 +39,7 @@ def find_daemon(config: Config) -> Holder | None:
 
 async def read_saved(config: Config, now: datetime, daemon: Holder | None) -> Saved:
     """What was saved last; raises UnknownStateError if there is nothing."""
-    folder = config.supervisor.state_dir
-    seen = await read_report(folder, now)
+    seen = await read_report(config.supervisor.state_dir, now)
     if seen.report is None:
         who = (
             "a daemon is running, and what it knows" if daemon is not None else "no daemon is running, and what the last one knew"
@@ -50,8 +47,9 @@ async def read_saved(config: Config, now: datetime, daemon: Holder | None) -> Sa
         raise UnknownStateError(f"{who} cannot be read: {seen.error}")
     stale = daemon is None or seen.age_s > STALE_CYCLES * cycle_of(config)
     report = msgspec.structs.replace(seen.report, verdict="unknown", stale=True) if stale else seen.report
-    return Saved(report=report, history=await _read_past(folder, now), age_s=seen.age_s, daemon=daemon)
+    return Saved(report=report, age_s=seen.age_s, daemon=daemon)
 
 
-async def _read_past(folder: Path, now: datetime) -> History:
-    return remember(await read_history(folder), None, now).history
+async def read_past(config: Config, now: datetime) -> History:
+    """How it came to that; empty where that cannot be read."""
+    return remember(await read_history(config.supervisor.state_dir), None, now).history

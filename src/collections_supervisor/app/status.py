@@ -36,9 +36,9 @@ def table(saved: Saved, width: int, colour: bool) -> str:
     return "".join(lines)
 
 
-def as_json(saved: Saved) -> str:
-    """The report as one line."""
-    return encode_report(saved.report).decode()
+def as_json(saved: Saved) -> bytes:
+    """The report as one line, in UTF-8 whatever the surroundings speak."""
+    return encode_report(saved.report)
 
 
 def source(saved: Saved) -> str:

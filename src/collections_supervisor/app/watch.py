@@ -1,6 +1,7 @@
 """`status --watch`: the same look again and again, on a terminal in place, elsewhere one line for each change."""
 
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Protocol, TextIO
@@ -37,6 +38,23 @@ class Face(Protocol):
     def close(self) -> None:
         """Leave the place as it was."""
         ...
+
+
+def face_for(
+    out: TextIO,
+    echo: Callable[[str], None],
+    put: Callable[[bytes], None],
+    complain: Callable[[str], None],
+    *,
+    as_json: bool,
+    colour: bool,
+) -> Face:
+    """What suits whoever reads there; `echo` and `put` write a line, `complain` one beside them."""
+    if as_json:
+        return Objects(put, complain)
+    if out.isatty() and os.environ.get("TERM") != "dumb":
+        return Screen(out, shutil.get_terminal_size, colour=colour)
+    return Lines(echo)
 
 
 async def watch(look: Look, face: Face, every: float) -> int:
@@ -167,23 +185,23 @@ class Lines:
 class Objects:
     """A program: the whole report as a line of JSON, whenever it is another one."""
 
-    def __init__(self, echo: Callable[[str], None], complain: Callable[[str], None]) -> None:
-        self._echo = echo
+    def __init__(self, put: Callable[[bytes], None], complain: Callable[[str], None]) -> None:
+        self._put = put
         self._complain = complain
-        self._shown = ""
+        self._shown: bytes | str = b""
 
     def show(self, saved: Saved) -> None:
         """Write it."""
-        self._say(status.as_json(saved), self._echo)
+        report = status.as_json(saved)
+        if report != self._shown:
+            self._put(report)
+        self._shown = report
 
     def complain(self, why: str) -> None:
         """Say it once, beside what the program reads."""
-        self._say(why, self._complain)
+        if why != self._shown:
+            self._complain(clean(why))
+        self._shown = why
 
     def close(self) -> None:
         """There is nothing to leave."""
-
-    def _say(self, text: str, echo: Callable[[str], None]) -> None:
-        if text != self._shown:
-            echo(text)
-        self._shown = text

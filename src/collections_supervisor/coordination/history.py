@@ -4,13 +4,12 @@ All instants are the wall clock's. What lies behind the present one, because tha
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
-from collections_supervisor.coordination.changes import LONGEST, Known, changes, known_of, noted, readable
+from collections_supervisor.coordination.changes import Known, changes, noted, readable
 from collections_supervisor.messages import AgentReport, Change, History, QueueReport, QueueSample, Report, StateRun, Status
 from collections_supervisor.system.clock import span
 
@@ -22,9 +21,6 @@ SAMPLES = 96
 CHANGES = 50
 OTHERS = 1000
 """Agents and queues that are not in the report any more whose past is kept: those that were there most recently."""
-
-DEEPEST = 1_000_000_000
-"""Messages in a queue that a file may claim: a number without bounds could not be written again."""
 
 SUPERVISOR = "the supervisor"
 
@@ -70,11 +66,6 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A single sweep: it comes and goes every hour, and so is no news; what beats prove of the time before it, it believes."""
 
 
-def remember(history: History, report: Report | None, now: datetime) -> Past:
-    """What an earlier life left: its history, which anybody may have edited, and its last report."""
-    return Past(history=_repaired(history, now), known=known_of(report) if report is not None else Known())
-
-
 def step(past: Past, seen: Seen) -> Past:
     """What was, once this report is known too."""
     now = seen.report.generated_at
@@ -113,8 +104,8 @@ def _continued(runs: Runs, before: AgentReport | None, agent: AgentReport, seen:
         return (StateRun(status=agent.status, since=now, until=now),)
     last = runs[-1]
     if now - last.until <= seen.patience or (seen.once and before is not None and _is_proven(before, agent)):
-        return _extended(runs, agent.status, now, now)
-    return _extended(_extended(runs, "not_watched", last.until, now), agent.status, now, now)
+        return extended(runs, agent.status, now, now)
+    return extended(extended(runs, "not_watched", last.until, now), agent.status, now, now)
 
 
 def _is_proven(before: AgentReport, after: AgentReport) -> bool:
@@ -127,7 +118,7 @@ def _is_proven(before: AgentReport, after: AgentReport) -> bool:
     return well and beat is not None and deadline is not None and beat <= deadline
 
 
-def _extended(runs: Runs, status: State, since: datetime, until: datetime) -> Runs:
+def extended(runs: Runs, status: State, since: datetime, until: datetime) -> Runs:
     """The runs, the last of them up to `since`, and that status from there on."""
     *older, last = runs or (StateRun(status=status, since=since, until=since),)
     if last.status == status:
@@ -173,7 +164,7 @@ def _bounded(runs: Runs) -> Runs:
 def _slots(runs: Runs) -> list[StateRun]:
     worst: dict[datetime, State] = {}
     for run in runs:
-        slot = _slot(run.since)
+        slot = slot_of(run.since)
         worst[slot] = _worse(worst.get(slot, run.status), run.status)
         while (slot := slot + SLOT) < run.until:
             worst[slot] = run.status
@@ -193,7 +184,8 @@ def _worse(one: State, other: State) -> State:
     return one if _RANK[one] >= _RANK[other] else other
 
 
-def _slot(instant: datetime) -> datetime:
+def slot_of(instant: datetime) -> datetime:
+    """The beginning of the quarter of an hour."""
     return instant.replace(minute=instant.minute // 15 * 15, second=0, microsecond=0)
 
 
@@ -202,7 +194,7 @@ def _slot(instant: datetime) -> datetime:
 
 def _queues(before: dict[str, Samples], seen: Seen) -> dict[str, Samples]:
     now = seen.report.generated_at
-    cut = {name: kept for name, samples in before.items() if (kept := _recent(samples, now))}
+    cut = {name: kept for name, samples in before.items() if (kept := recent(samples, now))}
     items = seen.report.queues.items if seen.report.queues is not None else ()
     at = min(seen.audited_at, now) if seen.audited_at is not None else now
     there = {item.name: _sampled(cut.pop(item.name, ()), item, at, now) for item in items}
@@ -210,7 +202,8 @@ def _queues(before: dict[str, Samples], seen: Seen) -> dict[str, Samples]:
     return {name: samples for name, samples in there.items() if samples} | {name: cut[name] for name in newest}
 
 
-def _recent(samples: Samples, now: datetime) -> Samples:
+def recent(samples: Samples, now: datetime) -> Samples:
+    """Those of the day that ends now."""
     if samples and samples[0].at >= now - DAY and samples[-1].at <= now:
         return samples
     return tuple(sample for sample in samples if now - DAY <= sample.at <= now)
@@ -221,7 +214,7 @@ def _sampled(samples: Samples, queue: QueueReport, at: datetime, now: datetime) 
     if at < now - DAY or (samples and at <= samples[-1].at):
         return samples
     sample = QueueSample(at=at, depth=queue.depth)
-    if samples and _slot(samples[-1].at) == _slot(at):
+    if samples and slot_of(samples[-1].at) == slot_of(at):
         return (*samples[:-1], max(samples[-1], sample, key=lambda one: one.depth))
     return (*samples, sample)[-SAMPLES:]
 
@@ -247,57 +240,3 @@ def _changes(past: Past, known: Known, seen: Seen) -> tuple[Change, ...]:
 
 def _at_latest(change: Change, now: datetime) -> Change:
     return change if change.at <= now else msgspec.structs.replace(change, at=now)
-
-
-# --- What somebody may have edited ----------------------------------------------------------------------------------------
-
-
-def _repaired(history: History, now: datetime) -> History:
-    """The history as it would have been written: in order, without gaps, bounded."""
-    agents = ((name[:LONGEST], _repaired_runs(runs, now)) for name, runs in history.agents.items())
-    queues = ((name[:LONGEST], _repaired_samples(samples, now)) for name, samples in history.queues.items())
-    said = filter(None, (_repaired_change(change, now) for change in history.changes))
-    seen_at = _in_utc(history.seen_at)
-    return History(
-        seen_at=min(seen_at, now) if seen_at is not None else None,
-        agents=dict(islice(((name, runs) for name, runs in agents if runs), 10 * OTHERS)),
-        queues=dict(islice(((name, samples) for name, samples in queues if samples), OTHERS)),
-        changes=tuple(sorted(said, key=lambda change: change.at, reverse=True)[:CHANGES]),
-    )
-
-
-def _repaired_runs(runs: Runs, now: datetime) -> Runs:
-    repaired: Runs = ()
-    end = now - DAY
-    known = [(since, until, run.status) for run in runs if (since := _in_utc(run.since)) and (until := _in_utc(run.until))]
-    for first, last, status in sorted(known):
-        since, until = max(first, end), min(last, now)
-        if since > until:
-            continue
-        if repaired and since > end:
-            repaired = _extended(repaired, "not_watched", end, since)
-        repaired = _extended(repaired, status, since, until)
-        end = until
-    return repaired
-
-
-def _repaired_samples(samples: Samples, now: datetime) -> Samples:
-    at = ((instant, sample.depth) for sample in samples if (instant := _in_utc(sample.at)) is not None)
-    deepest: dict[datetime, QueueSample] = {}
-    for instant, depth in sorted(at):
-        slot, sample = _slot(instant), QueueSample(at=instant, depth=min(max(0, depth), DEEPEST))
-        deepest[slot] = max(deepest.get(slot, sample), sample, key=lambda one: one.depth)
-    return _recent(tuple(deepest.values()), now)[-SAMPLES:]
-
-
-def _repaired_change(change: Change, now: datetime) -> Change | None:
-    at = _in_utc(change.at)
-    return Change(at=min(at, now), subject=readable(change.subject), what=readable(change.what)) if at is not None else None
-
-
-def _in_utc(instant: datetime | None) -> datetime | None:
-    """The instant, if it is one: a file may name any year, and any hour of nowhere."""
-    try:
-        return instant.astimezone(UTC) if instant is not None and instant.tzinfo is not None else None
-    except OverflowError:
-        return None
