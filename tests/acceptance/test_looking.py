@@ -178,9 +178,13 @@ def test_hostile_names_are_text(site: Any) -> None:
     status, page, _ = draw(site)
     assert status == 0
     found = Tags(page)
-    harmless = Tags(draw(site, 1, "--agents", "nobody-else")[1])
-    assert found.tags.get("img", 0) == found.tags.get("b", 0) == 0
-    assert found.tags["script"] == harmless.tags["script"] == 2
+    site.beat("mailer", status="fail", message="harmless")
+    harmless = Tags(draw(site, 1)[1])
+    # The page may have elements of this kind of its own.
+    assert found.tags == harmless.tags
+    assert (found.tags.get("img", 0), found.tags["script"]) == (0, 2)
+    assert client.encode() not in page
+    assert b"<img" not in page
     assert not {name for name in found.attributes if name.startswith("on")}
     for text in (reason, file, client.replace("/", "|"), client):
         assert text in found.text, text
