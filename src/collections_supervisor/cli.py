@@ -58,6 +58,12 @@ EPILOG = (
     metavar="FILE",
     help="With --dashboard: the file that is replaced; without it the page goes to standard output.",
 )
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the page by this jinja2 template instead of dashboard.template and ours.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --health-check: the report as JSON.")
 @click.option("--dry-run", is_flag=True, help="Decide and log; start, send and write nothing.")
 @click.version_option(__version__, prog_name="collections-supervisor")
@@ -69,6 +75,7 @@ def cli(
     health_check: bool,
     dashboard: bool,
     output: Path | None,
+    template: Path | None,
     as_json: bool,
     dry_run: bool,
 ) -> None:
@@ -78,7 +85,7 @@ def cli(
     """
     context.obj = (config_path, agents)
     if context.invoked_subcommand is not None:
-        if health_check or dashboard or output is not None or as_json or dry_run:
+        if health_check or dashboard or output is not None or template is not None or as_json or dry_run:
             raise click.UsageError("these options stand alone; a command has options of its own")
         return
     if dashboard and (health_check or as_json or dry_run):
@@ -87,10 +94,16 @@ def cli(
         raise click.UsageError("--output goes together with --dashboard")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
-    config = _load(config_path, agents).config
+    config = _with_template(_load(config_path, agents).config, template)
     if dashboard:
         sys.exit(_draw_page(config, output))
     sys.exit(_check_health(config, as_json=as_json, dry=dry_run) if health_check else _supervise(config, dry=dry_run))
+
+
+def _with_template(config: "Config", template: Path | None) -> "Config":
+    from msgspec.structs import replace
+
+    return config if template is None else replace(config, dashboard=replace(config.dashboard, template=template.absolute()))
 
 
 def _load(config_path: Path | None, agents: str | None) -> "Loaded":
@@ -179,6 +192,7 @@ def _draw_page(config: "Config", output: Path | None) -> int:
 
     from collections_supervisor.app.health_check import InterruptedSweepError
     from collections_supervisor.app.look import draw, look, put_page
+    from collections_supervisor.reporting.dashboard import TemplateFaultError
 
     try:
         seen = look(config, os.environ, now=_now())
@@ -189,6 +203,8 @@ def _draw_page(config: "Config", output: Path | None) -> int:
             anyio.run(put_page, output, page)
     except (InterruptedSweepError, KeyboardInterrupt):
         return INTERRUPTED
+    except TemplateFaultError as error:
+        _fail(CONFIGURATION, f"the page cannot be drawn: {error}")
     except OSError as error:
         _fail(UNHEALTHY, f"the page cannot be written: {error}")
     except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer

@@ -226,3 +226,16 @@ def test_what_does_not_go_together_is_refused(site: Any, arguments: list[str]) -
     done = site.call("--config", str(site.root / "supervisor.toml"), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert not Path(site.root / "x").exists()
+
+
+def test_a_template_of_ones_own_draws_the_page(site: Any) -> None:
+    site.beat("mailer")
+    site.configure([{"name": "mailer"}], **SILENT_FOR_LONG)
+    template = site.root / "mine.j2"
+    template.write_text("{{ title }}: {{ headline(report) }}")
+    status, page, said = draw(site, 0, "--template", str(template))
+    assert (status, page, said) == (0, b"NovotEcho Collections: mailer is healthy", "")
+    template.write_text("\n{{ nobody }}")
+    status, page, said = draw(site, 1, "--template", str(template))
+    assert (status, page) == (78, b"")
+    assert said == f"the page cannot be drawn: {template}, line 2: 'nobody' is undefined\n"

@@ -7,9 +7,6 @@ from tests.reporting.stories import HOSTILE, agent, bad_day, report
 from collections_supervisor.cli import cli
 from collections_supervisor.reporting.acts import acts
 
-ANNOUNCED = ("status", "--dashboard", "--output")
-"""What the page may name before the command line has it."""
-
 
 def commands(*agents: object) -> list[str]:
     return [command for _, command in acts(report(*agents))]  # type: ignore[arg-type]
@@ -37,7 +34,7 @@ def test_a_name_that_a_shell_could_misread_is_not_written_into_a_command(name: s
 
 
 def test_there_are_only_commands_that_exist() -> None:
-    known = {option for parameter in cli.params for option in parameter.opts} | set(cli.commands) | set(ANNOUNCED)
+    known = {option for parameter in cli.params for option in parameter.opts} | set(cli.commands)
     assert isinstance(cli, click.Group)
     for command in commands(agent("well")):
         program, *words = command.split()

@@ -169,7 +169,7 @@ async def test_a_template_that_fails_is_told_once_and_our_page_is_written(
     template.write_text("{{ nothing }}")
     at = Bench(log, now, tmp_path / "page.html", 0.02, template)
     async with at.running():
-        at.reporter.publish(make_report(make_agent()))
+        at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(3)
         assert all(page.startswith("<!DOCTYPE html>") for _, page in at.disk.pages)
         (failed,) = log.of("dashboard.failed")

@@ -52,7 +52,7 @@ def look(config: Config, environ: Mapping[str, str], *, now: datetime) -> Look:
 
 
 def draw(seen: Look, config: Config) -> bytes:
-    """The page of it."""
+    """The page of it; raises TemplateFaultError if it is to be drawn by a template that cannot be used."""
     return render(
         seen.report,
         history=seen.history,
@@ -60,6 +60,7 @@ def draw(seen: Look, config: Config) -> bytes:
         interval=config.dashboard.interval,
         recipient=config.escalation.recipient,
         made=seen.made,
+        template=config.dashboard.template,
     )
 
 
