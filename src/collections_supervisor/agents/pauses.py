@@ -1,5 +1,6 @@
 """A person's word that an agent is to be left alone, or not any more. Pure."""
 
+from collections_supervisor.agents import tally
 from collections_supervisor.agents.attempts import skipped
 from collections_supervisor.agents.silence import grace, is_owned
 from collections_supervisor.agents.state import GiveSlotBack, Pause
@@ -41,8 +42,8 @@ def _pause(turn: Turn, word: AgentCommand) -> None:
         if not is_owned(turn.policy):
             turn.effects.append(GiveSlotBack())
         skipped(turn, "paused", "a person paused it")
-    elif attempt is not None and attempt.phase == "proving":
-        turn.set(attempt=None)
+    else:
+        drop_proof(turn)
 
 
 def resume(turn: Turn, why: str) -> None:
@@ -64,4 +65,4 @@ def drop_proof(turn: Turn) -> None:
     """Nobody waits for the proof of an action that ended during a pause."""
     attempt = turn.state.attempt
     if attempt is not None and attempt.phase == "proving":
-        turn.set(attempt=None)
+        turn.state = tally.with_end(turn.state, "interrupted")
