@@ -501,6 +501,8 @@ class NoticeAttempted(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     error: str
     next_at: datetime | None
+    taken: bool = False
+    """Another channel took it before: a human knows, and only this channel has a problem."""
 
 
 class NoticeDelivered(msgspec.Struct, frozen=True, kw_only=True):

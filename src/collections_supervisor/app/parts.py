@@ -138,7 +138,7 @@ class Parts:
         self._readers: dict[str, HeartbeatReader] = {}
         ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store, histories=memory.histories, sources=self._sources)
         faces = Faces(self.reporter, self.notifier, slots, self.auditor)
-        self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past)
+        self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past, memory.report)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
         if self._run.dry:

@@ -66,9 +66,18 @@ class Coordinator:
     """Hears the agents, opens and resolves incidents, publishes the report."""
 
     def __init__(
-        self, fleet: Fleet, ports: Ports, sinks: Sinks, start: FleetState | None = None, past: Past | None = None
+        self,
+        fleet: Fleet,
+        ports: Ports,
+        sinks: Sinks,
+        start: FleetState | None = None,
+        past: Past | None = None,
+        before: Report | None = None,
     ) -> None:
-        """`start` and `past` are what an earlier life of ours left, the instants of `start` in the clocks of now."""
+        """`start`, `past` and `before`, its last report, are what an earlier life of ours left.
+
+        The instants of `start` are in the clocks of now.
+        """
         self._fleet = fleet
         self._clock = ports.clock
         self._log = ports.log
@@ -78,6 +87,7 @@ class Coordinator:
         self._state = start or FleetState()
         self._chronicle = Chronicle(fleet, ports.histories, past)
         self._send, self._inbox = anyio.create_memory_object_stream[Message](INBOX)
+        self._before = {agent.name: agent for agent in before.agents} if before is not None else {}
         self._facts: dict[str, AgentChanged] = {}
         self._unwatched: dict[str, str] = {}
         self._audited: BooksAudited | None = None
@@ -283,7 +293,7 @@ class Coordinator:
 
     def _report(self, now: Now, *, stopped: bool) -> Report:
         known = {name: changed.report for name, changed in self._facts.items()}
-        ordered = [blind(known.get(name), name, self._unwatched.get(name)) for name in self._fleet.names]
+        ordered = [blind(known.get(name), name, self._unwatched.get(name), self._before.get(name)) for name in self._fleet.names]
         return build(
             ordered,
             self._state,
