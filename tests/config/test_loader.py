@@ -127,7 +127,7 @@ PLANTED = [
     ("[escalation]\nchannels = [{ kind = 'pigeon' }]\n", "escalation.channels[0].kind"),
     ("[books]\ncurrency = 'usd'\n", "books.currency"),
     ("[dashboard]\nintervall = 1\n", "dashboard.intervall"),
-    ("[metrics]\npath = 'x.prom'\n", "metrics.path"),
+    ("[metrics]\nwindow = 0\n", "metrics.window"),
     ("[deadman]\ncommand = 'x'\n", "deadman.command"),
     ("[nonsense]\n", "nonsense"),
     ("[[agents]]\nname = '../evil'\n", "agents[0].name"),

@@ -13,8 +13,9 @@ import pytest
 
 from collections_supervisor.config.schema import DashboardConfig
 from collections_supervisor.messages import AgentReport, History, Now, Report
-from collections_supervisor.reporting import reporter as module
-from collections_supervisor.reporting.reporter import Reporter, gap_after
+from collections_supervisor.reporting import current as module
+from collections_supervisor.reporting.current import gap_after
+from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.files import replace
 
 HISTORY = History()

@@ -61,6 +61,7 @@ class Daemon:
                     for name, stack in task_stacks():
                         self._log.info("supervisor.stack", message=f"task {name}", task=name, stack=stack)
                 case _:
+                    self._run.counts.note_reload("rejected")
                     self._log.warning(
                         "config.rejected",
                         message="this release reads its configuration only at the start; restart it to apply changes",
@@ -78,6 +79,8 @@ class Daemon:
                 self._supervise(sinks, "journal", parts.journal, parts)
             if parts.reporter is not None:
                 self._supervise(sinks, "reporter", parts.reporter, parts)
+            if parts.metrics is not None:
+                self._supervise(sinks, "metrics", parts.metrics, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
                 if parts.auditor is not None:
@@ -92,9 +95,7 @@ class Daemon:
             report = await parts.coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        if parts.reporter is not None:
-            with anyio.move_on_after(LAST_PAGE, shield=True):
-                await parts.reporter.close(report, parts.coordinator.history)
+        await parts.show_last(report, parts.coordinator.history, LAST_PAGE)
 
     def _supervise(self, tasks: anyio.abc.TaskGroup, name: str, actor: Actor, parts: Parts) -> None:
         # These keep their state over a crash: the same object runs again.

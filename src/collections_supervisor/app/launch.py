@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.parts import Run
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
@@ -78,6 +79,7 @@ def launched(
                     environ=environ,
                     boot_id=boot_id(),
                     clock=SystemClock(),
+                    counts=_counts_of(logs),
                     lock=lock,
                     once=once,
                     dry=dry,
@@ -102,9 +104,14 @@ def looking(config: Config, environ: Mapping[str, str]) -> Iterator[Run]:
             environ=environ,
             boot_id=boot_id(),
             clock=SystemClock(),
+            counts=_counts_of(logs),
             once=True,
             dry=True,
         )
+
+
+def _counts_of(logs: LogSystem) -> OwnCounts:
+    return OwnCounts(datetime.now(UTC), lambda: logs.counts)  # noqa: TID251 - there is no loop yet whose clock could tell
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from collections_supervisor.coordination.coordinator import CRASHES
 from collections_supervisor.messages import ActorCrashed, History, Report
 from collections_supervisor.system.shutdown import Shutdown
 
+LAST_WRITES = 2.0
+"""Seconds that the page, and the metrics, may take."""
+
 OVERTIME = 30.0
 """Seconds beyond the deadlines of its channels after which a try to tell somebody is left to the next sweep."""
 
@@ -72,8 +75,7 @@ class Sweep:
             self.history = parts.coordinator.history
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        if parts.reporter is not None:
-            await parts.reporter.close(msgspec.structs.replace(report, stopped_at=None), self.history)
+        await parts.show_last(msgspec.structs.replace(report, stopped_at=None), self.history, LAST_WRITES)
         return report
 
     async def _look_at_all(self, parts: Parts) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import anyio
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
@@ -21,6 +22,7 @@ from collections_supervisor.agents.ports import Ports as AgentPorts
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
+from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.books.auditor import Ports as AuditorPorts
@@ -43,6 +45,7 @@ from collections_supervisor.messages import (
     Source,
     Standing,
 )
+from collections_supervisor.reporting.metrics_file import MetricsFile
 from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
@@ -67,6 +70,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     boot_id: str
     clock: Clock
+    counts: OwnCounts
     lock: Lock | None = None
     """None where the state folder cannot be used: nothing is remembered then, and nobody else kept away."""
     once: bool = False
@@ -76,11 +80,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Faces:
-    """Where the coordinator's word goes: the page, the notices, the auditor, the restart slots."""
+    """Where the coordinator's word goes: the page or the metrics, the notices, the auditor, the restart slots."""
 
     def __init__(
-        self, reporter: Reporter | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
+        self, reporter: Reporter | MetricsFile | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
     ) -> None:
+        """`reporter` is what passes reports on to all else that shows them."""
         self._reporter = reporter
         self._notifier = notifier
         self._slots = slots
@@ -132,12 +137,13 @@ class Parts:
             boot_id=run.boot_id,
             jitter=random.random,
         )
+        self.metrics = self._make_metrics()
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
         self.auditor = self._make_auditor(memory)
         self._readers: dict[str, HeartbeatReader] = {}
         ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store, histories=memory.histories, sources=self._sources)
-        faces = Faces(self.reporter, self.notifier, slots, self.auditor)
+        faces = Faces(self.reporter or self.metrics, self.notifier, slots, self.auditor)
         self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past, memory.report)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
@@ -151,8 +157,37 @@ class Parts:
         if page.path is None or self._run.dry:
             return None
         recipient = self._run.config.escalation.recipient
-        made = BY_CHECK if self._run.once else ""
-        return Reporter(page, self._run.clock, partial(replace, mode=None), self._run.log, recipient=recipient, made=made)
+        return Reporter(
+            page,
+            self._run.clock,
+            partial(replace, mode=None),
+            self._run.log,
+            recipient=recipient,
+            made=BY_CHECK if self._run.once else "",
+            then=self.metrics.publish if self.metrics is not None else None,
+        )
+
+    def _make_metrics(self) -> MetricsFile | None:
+        path = self._run.config.metrics.path
+        if path is None or self._run.dry:
+            return None
+        return MetricsFile(
+            path,
+            self._run.config.dashboard.interval,
+            self._run.clock,
+            # Others read it: its mode is ours to set.
+            partial(replace, mode=0o644),
+            self._run.log,
+            counters=self._run.counts.counters,
+            page_written_at=lambda: self.reporter.written_at if self.reporter is not None else None,
+        )
+
+    async def show_last(self, report: Report, history: History, within: float) -> None:
+        """Write the last page and the last metrics, each within so many seconds."""
+        for file in (self.reporter, self.metrics):
+            if file is not None:
+                with anyio.move_on_after(within, shield=True):
+                    await file.close(report, history)
 
     def _make_notifier(self, channels: Sequence[Channel], memory: Memory) -> Notifier:
         return Notifier(
@@ -171,7 +206,7 @@ class Parts:
         config, report = self._run.config, memory.report
         if not config.books.enabled:
             return None
-        books = Books(config.books, local_zone(self._run.environ))
+        books = Books(config.books, local_zone(self._run.environ), window=config.metrics.window)
         findings = report.books.findings if report is not None and report.books is not None else ()
         queues = report.queues.items if report is not None and report.queues is not None else ()
         ports = AuditorPorts(clock=self._run.clock, log=self._run.log, tell=self._tell)
@@ -246,5 +281,5 @@ def secrets_of(config: Config) -> frozenset[str]:
 def folders_of(config: Config) -> tuple[Path, ...]:
     """The folders in which files of ours are replaced."""
     state = config.supervisor.state_dir
-    page = (config.dashboard.path.parent,) if config.dashboard.path is not None else ()
-    return (state, state / "actions", state / "incidents", *page)
+    shown = (path.parent for path in (config.dashboard.path, config.metrics.path) if path is not None)
+    return (state, state / "actions", state / "incidents", *shown)

@@ -44,7 +44,7 @@ REPORTED = 1000
 """Findings in the report."""
 
 WINDOW = 86400
-"""Seconds of the past that the activity is counted for."""
+"""Seconds of the past that the activity is counted for, unless it is said otherwise."""
 
 _MISSING = frozenset({"state_missing", "ledger_missing"})
 
@@ -82,9 +82,11 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
 class Books:
     """The readers of one collection, who remember what they have read; one caller at a time."""
 
-    def __init__(self, config: BooksConfig, zone: tzinfo, alert: tuple[Path, Path] = ALERT) -> None:
+    def __init__(self, config: BooksConfig, zone: tzinfo, alert: tuple[Path, Path] = ALERT, *, window: float = WINDOW) -> None:
+        """`window`: seconds of the past that the activity is counted for."""
         self._config = config
         self._alert = alert
+        self._window = window
         self._zone = zone
         self._tree = StateTree(config.state_dir, currency=config.currency, verify=config.verify_checksums)
         self._ledger = LedgerFile(config.ledger)
@@ -161,7 +163,7 @@ class Books:
         scan = self._tree.scan(now=at, full=full, again=again, check=check)
         ledger = self._ledger.read(now=at, again=bool(again), check=check, known=partial(_numbers, scan.invoices, check))
         queues = self._queues.read(now=at, check=check)
-        activity = self._logs.read(now=at, window=WINDOW, payment_queue=queues.payments, check=check)
+        activity = self._logs.read(now=at, window=self._window, payment_queue=queues.payments, check=check)
         return _Look(scan=scan, ledger=ledger, queues=queues, activity=activity)
 
     def _compare(self, look: _Look, now: datetime, check: Check) -> Result:
@@ -193,7 +195,7 @@ class Books:
         if look.scan.invoices is not self._latest[0]:
             self._latest = look.scan.invoices, latest(in_steps(look.scan.invoices, check))
         activity = ActivityReport(
-            window_s=WINDOW,
+            window_s=max(1, round(self._window)),
             emails_sent=look.activity.emails_sent,
             payments_detected=look.activity.payments_detected,
             errors=look.activity.errors,

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 NOT_YET: Mapping[str, tuple[object, ...]] = {
     "restart.output": ("log",),
     "restart.max_rss": ("",),
-    "metrics.path": (None,),
     "deadman.url": ("",),
     "deadman.command": ((),),
 }
