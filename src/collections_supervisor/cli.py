@@ -52,11 +52,12 @@ EPILOG = (
 @click.option("--agents", metavar="A,B", help="Watch these instead of the configured agents; known ones keep their settings.")
 @click.option("--health-check", is_flag=True, help="Make one sweep: judge, restart, tell, report, exit; 0 only if all is well.")
 @click.option("--dashboard", is_flag=True, help="Write the page of how things are now, and change nothing.")
+@click.option("--metrics", is_flag=True, help="Print what is known as Prometheus reads it, and change nothing.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With --dashboard: the file that is replaced; without it the page goes to standard output.",
+    help="With --dashboard or --metrics: the file that is replaced; without it everything goes to standard output.",
 )
 @click.option(
     "--template",
@@ -74,6 +75,7 @@ def cli(
     agents: str | None,
     health_check: bool,
     dashboard: bool,
+    metrics: bool,
     output: Path | None,
     template: Path | None,
     as_json: bool,
@@ -85,18 +87,18 @@ def cli(
     """
     context.obj = (config_path, agents)
     if context.invoked_subcommand is not None:
-        if health_check or dashboard or output is not None or template is not None or as_json or dry_run:
+        if health_check or dashboard or metrics or output is not None or template is not None or as_json or dry_run:
             raise click.UsageError("these options stand alone; a command has options of its own")
         return
-    if dashboard and (health_check or as_json or dry_run):
-        raise click.UsageError("--dashboard changes nothing and writes a page: it goes together with --output only")
-    if output is not None and not dashboard:
-        raise click.UsageError("--output goes together with --dashboard")
+    if (dashboard or metrics) and (health_check or as_json or dry_run or (dashboard and metrics)):
+        raise click.UsageError("--dashboard and --metrics change nothing: each goes together with --output only")
+    if output is not None and not (dashboard or metrics):
+        raise click.UsageError("--output goes together with --dashboard or --metrics")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
     config = _with_template(_load(config_path, agents).config, template)
-    if dashboard:
-        sys.exit(_draw_page(config, output))
+    if dashboard or metrics:
+        sys.exit(_show_look(config, output, metrics=metrics))
     sys.exit(_check_health(config, as_json=as_json, dry=dry_run) if health_check else _supervise(config, dry=dry_run))
 
 
@@ -187,26 +189,27 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
 # --- Looking on ------------------------------------------------------------------------------------------------------
 
 
-def _draw_page(config: "Config", output: Path | None) -> int:
+def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
     import anyio
 
+    from collections_supervisor.app import look as looks
     from collections_supervisor.app.health_check import InterruptedSweepError
-    from collections_supervisor.app.look import draw, look, put_page
     from collections_supervisor.reporting.dashboard import TemplateFaultError
+    from collections_supervisor.system.files import cause_of
 
     try:
-        seen = look(config, os.environ, now=_now())
-        page = draw(seen, config)
+        seen = looks.look(config, os.environ, now=_now())
+        data = looks.count(seen) if metrics else looks.draw(seen, config)
         if output is None:
-            click.echo(page, nl=False)
+            click.echo(data, nl=False)
         else:
-            anyio.run(put_page, output, page)
+            anyio.run(looks.put_metrics if metrics else looks.put_page, output, data)
     except (InterruptedSweepError, KeyboardInterrupt):
         return INTERRUPTED
     except TemplateFaultError as error:
         _fail(CONFIGURATION, f"the page cannot be drawn: {error}")
     except OSError as error:
-        _fail(UNHEALTHY, f"the page cannot be written: {error}")
+        _fail(UNHEALTHY, f"{output or 'standard output'} cannot be written: {cause_of(error)}")
     except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer
         click.echo(f"unexpected internal error: {error!r}", err=True)
         return INTERNAL

@@ -14,6 +14,7 @@ from collections_supervisor.app.oneshot import Sweep
 from collections_supervisor.app.saved import find_daemon, read_past, read_saved
 from collections_supervisor.config.schema import Config
 from collections_supervisor.messages import AgentReport, History, IncidentReport, Report
+from collections_supervisor.reporting import metrics
 from collections_supervisor.reporting.dashboard import render
 from collections_supervisor.system.files import make_private_folder, replace
 
@@ -62,6 +63,16 @@ def draw(seen: Look, config: Config) -> bytes:
         made=seen.made,
         template=config.dashboard.template,
     )
+
+
+def count(seen: Look) -> bytes:
+    """The metrics of it, without those that only a running program has of itself."""
+    return metrics.render(seen.report, watched=seen.made != UNWATCHED)
+
+
+async def put_metrics(path: Path, data: bytes) -> None:
+    """Put metrics in their place, as the daemon does it; raises OSError."""
+    await replace(path, data, mode=0o644)
 
 
 async def put_page(path: Path, page: bytes) -> None:

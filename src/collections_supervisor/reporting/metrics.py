@@ -54,14 +54,19 @@ class _Collector:
         return self._metrics
 
 
-def render(report: Report, counters: Counters | None = None, page_written_at: datetime | None = None) -> bytes:
-    """The metrics in Prometheus' text format; without `counters` those of a running program are left out."""
+def render(
+    report: Report, counters: Counters | None = None, page_written_at: datetime | None = None, *, watched: bool = True
+) -> bytes:
+    """The metrics in Prometheus' text format; without `counters` those of a running program are left out.
+
+    `watched`: whether the report comes from whoever acts upon it. To a mere look nobody may take it that somebody does.
+    """
     # Imported here: it takes a while, and most who use this program write no metrics.
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector([*_program(report, counters, page_written_at), *_agents(report), *_books(report)]))
+    registry.register(_Collector([*_program(report, counters, page_written_at, watched), *_agents(report), *_books(report)]))
     return generate_latest(registry)
 
 
@@ -102,10 +107,11 @@ def _instant(at: datetime | None) -> float | None:
 # --- The program -----------------------------------------------------------------------------------------------------
 
 
-def _program(report: Report, counters: Counters | None, page_written_at: datetime | None) -> "Iterator[Metric]":
+def _program(report: Report, counters: Counters | None, page_written_at: datetime | None, watched: bool) -> "Iterator[Metric]":
     yield _gauge("build_info", "The release that made this; always 1.", [((report.version,), 1)], ("version",))
     cycle = "When the supervisor last judged everything, in seconds since 1970. An old one means that nobody is watching."
-    yield _gauge("last_cycle_timestamp_seconds", cycle, _one(_instant(report.generated_at)))
+    if watched:
+        yield _gauge("last_cycle_timestamp_seconds", cycle, _one(_instant(report.generated_at)))
     page = "When the page was last written, in seconds since 1970."
     yield from _present([_gauge("dashboard_last_write_timestamp_seconds", page, _one(_instant(page_written_at)))])
     if counters is None:
