@@ -352,6 +352,8 @@ def _page_not_stopped(logged: Sequence[Event]) -> Iterator[str]:
         return
     if not Path(page).exists():
         yield "there is no page"
+    elif embedded(Path(page))["run_id"] != logged[0]["run_id"]:
+        return  # a sweep has drawn it since
     elif embedded(Path(page))["stopped_at"] is None or "Stopped at" not in Path(page).read_text():
         yield f"the last page does not say that nothing is watched any more: {page}"
 

@@ -50,6 +50,8 @@ class Folder:
         self.sign = NEVER
         self.files_read = 0
         """At the last look."""
+        self.changed = 0.0
+        """The newest mtime of the files that were read, in seconds of the epoch; 0 if none was."""
 
     @property
     def takes_links(self) -> bool:
@@ -84,6 +86,7 @@ class Folder:
         self.findings, self.temps, self.unread = reading.findings, reading.temps, reading.unread
         self.children = reading.children
         self.files_read = reading.files_read
+        self.changed = max(self.changed, reading.changed)
         self.sign = NEVER if reading.unsettled or look.young(found) else sign(found)
 
     def _holds(self, fd: int, check: Check) -> bool:
@@ -112,6 +115,7 @@ class _Reading:
         self.unsettled = False
         """It must be looked at again, whatever its own times say."""
         self.files_read = 0
+        self.changed = 0.0
 
     def take_changed(self, entries: Sequence[os.DirEntry[str]]) -> bool:
         """Take a folder of the same invoices as before and nothing else, some of them replaced; False for any other.
@@ -188,6 +192,7 @@ class _Reading:
             self._keep(name, NEVER, self._unusable(name, str(error)))
             return
         file = name if name.isprintable() else shown(name)
+        self.changed = max(self.changed, found.st_mtime)
         outcome = judge(data, place=self._folder.place, file=file, mtime=found.st_mtime, rules=look.rules)
         if old is not None and outcome == old:
             outcome = old  # one object for one invoice: whoever has worked with it need not do so again

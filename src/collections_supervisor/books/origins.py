@@ -18,10 +18,9 @@ def origins(
     config: BooksConfig, scan: Scan, ledger: Ledger, queues: Queues, activity: Activity, at: datetime
 ) -> tuple[Source, ...]:
     """The four parts of the books, as one look found them."""
-    newest = max((invoice.mtime for invoice in scan.invoices), default=None)
     partly = "" if scan.complete else "not all of its folders could be read"
     return (
-        _origin("invoices", config.state_dir, at, newest, _problem(scan.state, scan.findings) or partly),
+        _origin("invoices", config.state_dir, at, scan.changed, _problem(scan.state, scan.findings) or partly),
         _origin("ledger", config.ledger, at, ledger.changed, _problem(ledger.state, ledger.findings)),
         _origin("queues", config.queue_dir, at, queues.changed, _first(queues.findings)),
         _origin("activity", config.cache_dir, at, activity.changed, _first(activity.findings)),

@@ -79,6 +79,8 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """Invoice files that are there."""
     read: int = 0
     """Those that were read, and not remembered."""
+    changed: float | None = None
+    """When the newest of them was written."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -80,6 +80,7 @@ class StateTree:
             complete=walk.complete,
             files=walk.files,
             read=walk.read,
+            changed=walk.changed or None,
         )
 
 
@@ -101,6 +102,7 @@ class _Walk:
         self.complete = True
         self.files = 0
         self.read = 0
+        self.changed = 0.0
 
     def begin(self, root: Folder) -> None:
         """Walk over all. Raises OSError if the state folder itself cannot be looked at."""
@@ -164,6 +166,7 @@ class _Walk:
         self.findings.extend(folder.findings)
         self.files += len(folder.invoices)
         self.read += folder.files_read
+        self.changed = max(self.changed, folder.changed)
         self._temps.extend(f"{folder.path}/{name}" for name in folder.temps)
         self.complete = self.complete and not folder.unread
         for name, (_, outcome) in folder.odd.items():
