@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -71,10 +72,14 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.refuses = False
+        self.takes = 0.0
+        """Seconds that a save needs."""
         self.saves: list[tuple[Report, FleetState]] = []
         self.evidence: dict[str, bytes] = {}
 
     async def save(self, report: Report, fleet: FleetState) -> bool:
+        if self.takes:
+            await anyio.sleep(self.takes)
         if self.refuses:
             return False
         decoded = msgspec.json.decode(msgspec.json.encode(fleet), type=FleetState)

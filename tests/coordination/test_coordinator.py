@@ -595,6 +595,13 @@ async def test_nothing_new_is_saved_once_a_cycle(stage: Stage) -> None:
         assert len(stage.store.saves) == 10
 
 
+async def test_a_disk_that_takes_its_time_is_written_to_in_every_cycle_too(stage: Stage) -> None:
+    stage.store.takes = 0.02
+    async with stage.running():
+        await anyio.sleep(10.5 * 60)
+        assert len(stage.store.saves) == 10
+
+
 async def test_the_last_state_is_always_saved(stage: Stage) -> None:
     await stage.coordinator.settle()
     report = await stage.coordinator.settle(stopped=True)

@@ -99,6 +99,7 @@ class Coordinator:
         self._judged: Now | None = None
         self._saved: object = None
         self._saved_at = -math.inf
+        self._kept_at = -math.inf
         self._save_due = math.inf
 
     @property
@@ -273,9 +274,11 @@ class Coordinator:
 
     async def _save(self, report: Report, *, stopped: bool) -> None:
         promised = _promised(self._state)
-        now = self._clock.now().mono
-        due = now >= min(self._save_due, self._saved_at + self._fleet.cycle)
+        judged = self._judged.mono if self._judged is not None else math.inf
+        # From judgement to judgement: a write takes time, and counted from its end every other cycle would come too early.
+        due = judged >= self._kept_at + self._fleet.cycle or self._clock.now().mono >= self._save_due
         if stopped or due or promised != self._saved:
+            self._kept_at = judged
             saved = await self._store.save(report, self._state)
             self._saved_at = self._clock.now().mono
             self._saved = promised if saved else None
