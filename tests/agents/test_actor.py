@@ -194,7 +194,9 @@ class Fleet:
             slots=self.slots,
             boot_id="boot",
             jitter=lambda: 0.0,
+            looked=lambda name: self.looks.append((anyio.current_time(), name)),
         )
+        self.looks: list[tuple[float, str]] = []
         self.told: list[AgentChanged] = []
         self.crashes: list[ActorCrashed] = []
         self.deaf = False
@@ -371,6 +373,29 @@ async def test_what_the_coordinator_could_not_take_is_told_at_the_next_look(flee
         told = len(fleet.told)
         await anyio.sleep(HOUR / 2)
         assert len(fleet.told) <= told + 1, "and then nothing is told twice"
+
+
+async def test_a_look_counts_once_a_cycle_and_only_when_the_coordinator_knows_of_it(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    async with fleet.watching((policy(timeout=DAY), outside)):
+        await anyio.sleep(181.0)
+        assert fleet.looks == [(0.0, "mailer"), (60.0, "mailer"), (120.0, "mailer"), (180.0, "mailer")]
+        fleet.deaf = True
+        outside.beats.append(Beat(stamp=wall(200.0)))
+        await anyio.sleep(180.0)
+        assert len(fleet.looks) == 4
+        fleet.deaf = False
+        await anyio.sleep(60.0)
+        assert len(fleet.looks) == 5
+
+
+async def test_a_look_that_hangs_does_not_count(fleet: Fleet) -> None:
+    outside = Outside([], beats=[0.0])
+    async with fleet.watching((policy(timeout=DAY), outside)):
+        await anyio.sleep(1.0)
+        outside.read_takes = HOUR
+        await anyio.sleep(HOUR / 2)
+        assert len(fleet.looks) == 1
 
 
 async def test_what_happens_while_the_coordinator_is_being_told_is_told_too(fleet: Fleet) -> None:

@@ -358,6 +358,12 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
         "the metrics /metrics/supervisor.prom cannot be written: Permission denied",
         {"path": "/metrics/supervisor.prom", "error": "[Errno 13] Permission denied: '/metrics/supervisor.prom'"},
     ),
+    "deadman.failed": (
+        "error",
+        "the outside monitor could not be told that this program lives, by deadman.url: HTTP 503",
+        {"way": "url", "reason": "HTTP 503"},
+    ),
+    "deadman.resumed": ("info", "the outside monitor is told again, by deadman.url", {"way": "url"}),
     "log.dropped": ("warning", "12 events could not be written in time and are missing here", {"dropped": 12}),
     "log.sink_failed": (
         "error",

@@ -66,7 +66,9 @@ class Bench:
         self.log = log
         self.disk = Disk()
         settings = DashboardConfig(path=path, interval=interval, title="Collections", template=template)
-        self.reporter = Reporter(settings, WallClock(now), self.disk.write, log, recipient="caine")
+        self.returned: list[bool] = []
+        clock, written = WallClock(now), self.returned.append
+        self.reporter = Reporter(settings, clock, self.disk.write, log, recipient="caine", written=written)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Bench"]:
@@ -149,6 +151,7 @@ async def test_failures_are_said_once_until_it_works_again(
     async with at.running():
         at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(10)
+    assert at.returned[:9] == [True, True, False, False, False, False, True, True, False]
     told = [(event["event"].removeprefix("dashboard."), event["level"]) for event in at.log.events][:8]
     assert told == [
         ("written", 20),

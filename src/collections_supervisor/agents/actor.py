@@ -161,8 +161,8 @@ class AgentActor:
         if self._seen is not None:
             self._seen.set()
             self._seen = None
-        if self._state is not self._told:
-            await self._report()
+        if self._state is self._told or await self._report():
+            self._ports.looked(self._policy.name)
 
     def _judge(self, event: Event) -> list[Effect]:
         state, effects = step(self._policy, self._state, event, self._ports.clock.now(), self._ports.jitter())
@@ -265,9 +265,11 @@ class AgentActor:
 
     # --- The report ---
 
-    async def _report(self) -> None:
+    async def _report(self) -> bool:
         """Tell the coordinator what changed; what it could not take now is told at the next look."""
         # An action that begins meanwhile changes the state: that is told the next time.
         state = self._state
-        if await self._tell(changed(self._policy, state, self._ports.clock.now())):
+        heard = await self._tell(changed(self._policy, state, self._ports.clock.now()))
+        if heard:
             self._told = state
+        return heard

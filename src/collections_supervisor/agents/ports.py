@@ -141,6 +141,10 @@ class MemoryJournal:
         self._records[record.request.agent] = record
 
 
+def _unheard(_name: str) -> None:
+    """Nobody counts the looks."""
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """What all agents share."""
 
@@ -153,3 +157,5 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Names the present boot of the machine; empty where the system does not tell."""
     jitter: Callable[[], float]
     """A random number in [0, 1)."""
+    looked: Callable[[str], None] = _unheard
+    """Called whenever an agent was looked at, and the coordinator knows what that showed."""

@@ -14,7 +14,10 @@ from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.app.lock_keeper import LockKeeper
 from collections_supervisor.app.memory import recall
 from collections_supervisor.app.parts import Parts, Run, channels_of, folders_of
+from collections_supervisor.app.pulse import Pulse
+from collections_supervisor.app.rounds import PAGE
 from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import ActorCrashed
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import sweep_temporaries
 from collections_supervisor.system.logs import LogSystem
@@ -38,6 +41,7 @@ class Daemon:
         self._logs = logs
         self._log = run.log
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
+        self._pulse: Pulse | None = None
 
     async def run(self) -> None:
         """Supervise until a signal asks to stop; returns when everything that runs has been ended."""
@@ -61,14 +65,19 @@ class Daemon:
                     for name, stack in task_stacks():
                         self._log.info("supervisor.stack", message=f"task {name}", task=name, stack=stack)
                 case _:
-                    self._run.counts.note_reload("rejected")
-                    self._log.warning(
-                        "config.rejected",
-                        message="this release reads its configuration only at the start; restart it to apply changes",
-                        reason="reload is not in this release",
-                    )
+                    with self._pulse.reloading() if self._pulse is not None else contextlib.nullcontext():
+                        self._reject()
+
+    def _reject(self) -> None:
+        self._run.counts.note_reload("rejected")
+        self._log.warning(
+            "config.rejected",
+            message="this release reads its configuration only at the start; restart it to apply changes",
+            reason="reload is not in this release",
+        )
 
     async def _serve(self, parts: Parts) -> None:
+        self._pulse = parts.pulse
         self._tell_start()
         async with anyio.create_task_group() as sinks:
             self._supervise(sinks, "notifier", parts.notifier, parts)
@@ -77,6 +86,8 @@ class Daemon:
                 self._supervise(sinks, "lock", LockKeeper(self._run.lock, folder, self._log, self._shutdown), parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
+            if parts.deadman is not None:
+                self._supervise(sinks, "deadman", parts.deadman, parts)
             if parts.reporter is not None:
                 self._supervise(sinks, "reporter", parts.reporter, parts)
             if parts.metrics is not None:
@@ -90,6 +101,7 @@ class Daemon:
                         agents.start_soon(self._supervise_agent, policy, parts, name=f"agent {policy.name}")
                     await self._shutdown.requested.wait()
                     self._tell_stop()
+                    parts.pulse.stop()
                     agents.cancel_scope.cancel()
                 middle.cancel_scope.cancel()
             report = await parts.coordinator.settle(stopped=True)
@@ -106,10 +118,16 @@ class Daemon:
                 lambda: actor,
                 clock=self._run.clock,
                 log=self._log,
-                crashed=parts.coordinator.tell,
+                crashed=partial(self._note_crash, parts),
             ),
             name=name,
         )
+
+    @staticmethod
+    async def _note_crash(parts: Parts, crash: ActorCrashed) -> None:
+        # A coordinator that crashes keeps the state from being saved, and whoever waits for a sign of life waits for that.
+        parts.pulse.crashed(PAGE if crash.actor == "reporter" else crash.actor)
+        await parts.coordinator.tell(crash)
 
     async def _supervise_agent(self, policy: AgentConfig, parts: Parts) -> None:
         await supervise(
@@ -117,7 +135,7 @@ class Daemon:
             partial(parts.agent, policy),
             clock=self._run.clock,
             log=self._log,
-            crashed=parts.coordinator.tell,
+            crashed=partial(self._note_crash, parts),
             agent=policy.name,
         )
 

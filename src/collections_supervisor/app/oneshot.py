@@ -76,6 +76,8 @@ class Sweep:
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
         await parts.show_last(msgspec.structs.replace(report, stopped_at=None), self.history, LAST_WRITES)
+        if parts.deadman is not None and parts.pulse.completed:
+            await self._unless_stopped(parts.deadman.call)
         return report
 
     async def _look_at_all(self, parts: Parts) -> None:

@@ -23,6 +23,7 @@ from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.own_counts import OwnCounts
+from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.books.auditor import Ports as AuditorPorts
@@ -32,6 +33,7 @@ from collections_supervisor.coordination.coordinator import Coordinator, Fleet
 from collections_supervisor.coordination.ports import Ports as FleetPorts
 from collections_supervisor.escalation.channels import Channel, dry_channels, open_channels
 from collections_supervisor.escalation.courier import Persistence
+from collections_supervisor.escalation.deadman import Deadman
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
     BooksAudited,
@@ -50,12 +52,16 @@ from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
 from collections_supervisor.system.lock import Lock
+from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
+from collections_supervisor.system.sdnotify import ServiceManager
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
 
 BY_CHECK = "by a single check"
 """How the page of a sweep came about."""
+SHORTEST_CYCLE = 0.5
+"""Seconds; whoever wants a sign of life more often than twice that gets one too rarely."""
 
 HOST_SIZE = 3
 """Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
@@ -78,14 +84,31 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     dry: bool = False
     """Decide and say so, and change nothing."""
 
+    @property
+    def manager(self) -> ServiceManager:
+        """The service manager that waits for a word of this run; of a single sweep nobody does."""
+        return ServiceManager({} if self.once else self.environ)
+
+    @property
+    def cycle(self) -> float:
+        """Seconds within which every agent is judged, the state saved and the page replaced."""
+        watchdog = self.manager.watchdog
+        return self.config.cycle if watchdog is None else min(self.config.cycle, max(SHORTEST_CYCLE, watchdog / 2))
+
 
 class Faces:
-    """Where the coordinator's word goes: the page or the metrics, the notices, the auditor, the restart slots."""
+    """Where the coordinator's word goes: the page or the metrics, the notices, the auditor, the slots, the service manager."""
 
     def __init__(
-        self, reporter: Reporter | MetricsFile | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
+        self,
+        reporter: Reporter | MetricsFile | None,
+        notifier: Notifier,
+        slots: RestartSlots,
+        pulse: Pulse,
+        auditor: Auditor | None = None,
     ) -> None:
         """`reporter` is what passes reports on to all else that shows them."""
+        self._pulse = pulse
         self._reporter = reporter
         self._notifier = notifier
         self._slots = slots
@@ -95,6 +118,7 @@ class Faces:
         """Render this report, and how it came to that."""
         if self._reporter is not None:
             self._reporter.publish(report, history)
+        self._pulse.report(report)
 
     def notify(self, standing: Standing) -> None:
         """See to it that a human gets what is owed."""
@@ -125,6 +149,8 @@ class Parts:
             clock=run.clock,
             log=run.log,
         )
+        self.deadman = self._make_deadman()
+        self.pulse = self._make_pulse()
         grouping = config.escalation.group_wait > 0 and not run.once
         self.journal = self._make_journal()
         slots = RestartSlots(config.max_concurrent, reviewing=grouping and len(config.agents) >= HOST_SIZE)
@@ -136,14 +162,16 @@ class Parts:
             slots=slots,
             boot_id=run.boot_id,
             jitter=random.random,
+            looked=self.pulse.looked,
         )
         self.metrics = self._make_metrics()
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
         self.auditor = self._make_auditor(memory)
         self._readers: dict[str, HeartbeatReader] = {}
-        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store, histories=memory.histories, sources=self._sources)
-        faces = Faces(self.reporter or self.metrics, self.notifier, slots, self.auditor)
+        store = Witnessed(memory.store, self.pulse.saved)
+        ports = FleetPorts(clock=run.clock, log=run.log, store=store, histories=memory.histories, sources=self._sources)
+        faces = Faces(self.reporter or self.metrics, self.notifier, slots, self.pulse, self.auditor)
         self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past, memory.report)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
@@ -152,19 +180,43 @@ class Parts:
         owned = frozenset(agent.name for agent in self._run.config.agents if agent.restart.kind == "process")
         return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned)
 
-    def _make_reporter(self) -> Reporter | None:
-        page = self._run.config.dashboard
-        if page.path is None or self._run.dry:
+    def _make_deadman(self) -> Deadman | None:
+        run, settings = self._run, self._run.config.deadman
+        if run.dry or not (settings.url or settings.command):
             return None
-        recipient = self._run.config.escalation.recipient
+        env = child_environment(run.environ, {}, drop=secrets_of(run.config))
+        return Deadman(settings, env, partial(run_command, shutdown=self._shutdown), run.log)
+
+    def _make_pulse(self) -> Pulse:
+        run = self._run
+        return Pulse(
+            [agent.name for agent in run.config.agents],
+            page=run.config.dashboard.path is not None and not run.dry,
+            manager=run.manager,
+            clock=run.clock,
+            complete=self._complete,
+        )
+
+    def _complete(self) -> None:
+        """A round is over, and nothing was amiss in it."""
+        if self.deadman is not None:
+            self.deadman.round()
+
+    def _make_reporter(self) -> Reporter | None:
+        run, page = self._run, self._run.config.dashboard
+        if page.path is None or run.dry:
+            return None
+        # Who waits for our sign of life waits for the page too.
+        page = msgspec.structs.replace(page, interval=min(page.interval, run.cycle))
         return Reporter(
             page,
-            self._run.clock,
+            run.clock,
             partial(replace, mode=None),
-            self._run.log,
-            recipient=recipient,
-            made=BY_CHECK if self._run.once else "",
+            run.log,
+            recipient=run.config.escalation.recipient,
+            made=BY_CHECK if run.once else "",
             then=self.metrics.publish if self.metrics is not None else None,
+            written=self.pulse.shown,
         )
 
     def _make_metrics(self) -> MetricsFile | None:
@@ -218,7 +270,7 @@ class Parts:
 
     def agent(self, policy: AgentConfig) -> AgentActor:
         """A new task for this agent; it goes on where the one before it ended."""
-        policy = msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
+        policy = msgspec.structs.replace(policy, cycle=self._run.cycle, settles=not self._run.once)
         reader = self._readers[policy.name] = HeartbeatReader(policy)
         heartbeat: Heartbeat = Onlooker(reader) if self._run.dry else reader
         return AgentActor(policy, self._ports, heartbeat, self._runner(policy), self.coordinator.tell)
@@ -257,7 +309,7 @@ def fleet_of(run: Run) -> Fleet:
         names=tuple(agent.name for agent in config.agents),
         repeat_after=config.escalation.repeat_after,
         group_wait=config.escalation.group_wait,
-        cycle=cycle_of(config),
+        cycle=min(run.cycle, cycle_of(config)),
         host=socket.gethostname(),
         run_id=run.run_id,
         version=__version__,

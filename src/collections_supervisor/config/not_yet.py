@@ -8,8 +8,6 @@ from collections.abc import Mapping
 NOT_YET: Mapping[str, tuple[object, ...]] = {
     "restart.output": ("log",),
     "restart.max_rss": ("",),
-    "deadman.url": ("",),
-    "deadman.command": ((),),
 }
 """By key: the values that can be followed."""
 

@@ -45,7 +45,7 @@ class Line:
         request = Request(url=url, body=body, headers=headers, needs_body=needs_body)
         outcome = await post(self._pool, request, self._settings.timeout)
         delivery = judge(outcome) if isinstance(outcome, Answer) else outcome
-        reason = brief(without(delivery.reason, _secrets(token, self._settings.url)))
+        reason = brief(without(delivery.reason, telling_parts(token, self._settings.url)))
         return msgspec.structs.replace(delivery, reason=reason)
 
 
@@ -54,7 +54,7 @@ def _key(notice: Notice) -> str:
     return quote(f"{notice.dedup_key}/{notice.sequence}", safe="/:@!$&'()*+,;=~ ")
 
 
-def _secrets(token: str, url: str) -> set[str]:
+def telling_parts(token: str, url: str) -> set[str]:
     """What must not be repeated of what the other side says: a token, and the address, which often is as good as one."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -1,4 +1,4 @@
-"""One HTTP POST on a thread of its own, which nothing the other side does can hold beyond the deadline."""
+"""One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline."""
 
 import errno
 import http.client
@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
+from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 import anyio
@@ -30,9 +31,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent, and whether it matters what a good answer says."""
 
     url: str
-    body: bytes
-    headers: Mapping[str, str]
-    needs_body: bool
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    needs_body: bool = False
+    method: Literal["GET", "POST"] = "POST"
 
 
 async def post(pool: DaemonPool, request: Request, seconds: float) -> Answer | Delivery:
@@ -110,7 +112,7 @@ class _Exchange:
         parts = urlsplit(url)
         target = quote(parts.path or "/", safe=_KEPT) + (f"?{quote(parts.query, safe=_KEPT + '?')}" if parts.query else "")
         headers = {"User-Agent": USER_AGENT, "Connection": "close", **self._request.headers}
-        connection.request("POST", target, self._request.body, headers)
+        connection.request(self._request.method, target, self._request.body or None, headers)
         with connection.getresponse() as response:
             # What follows a good code may never end, and mostly nobody needs it.
             wanted = self._request.needs_body or not 200 <= response.status < 300

@@ -46,6 +46,7 @@ ROWS: tuple[tuple[type[Line], ...], ...] = (
     ),
     (program.DashboardWritten, program.DashboardFailed),
     (program.MetricsWritten, program.MetricsFailed),
+    (program.DeadmanFailed, program.DeadmanResumed),
     (program.LogDropped, program.LogSinkFailed),
     (program.PythonLog,),
 )

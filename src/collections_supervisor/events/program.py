@@ -180,6 +180,21 @@ class MetricsFailed(Line, frozen=True, tag="metrics.failed"):
     error: Error
 
 
+class DeadmanFailed(Line, frozen=True, tag="deadman.failed"):
+    """The outside monitor of `[deadman]` could not be told that this program lives, told once for each change."""
+
+    level: Literal["error"]
+    way: Literal["url", "command"]
+    reason: str
+
+
+class DeadmanResumed(Line, frozen=True, tag="deadman.resumed"):
+    """It is told again."""
+
+    level: Literal["info"]
+    way: Literal["url", "command"]
+
+
 class LogDropped(Line, frozen=True, tag="log.dropped"):
     """So many lines (`dropped`) were lost to a slow or full target, right here."""
 

@@ -29,6 +29,10 @@ Tell = Callable[..., object]
 """A method of the log, that of the level."""
 
 
+def unheard(_worked: bool) -> None:
+    """Nobody counts the writes."""
+
+
 def gap_after(took: float, interval: float) -> float:
     """Seconds to wait after a write that took so many."""
     return min(interval, max(SHORTEST_GAP, took / SHARE))
@@ -52,14 +56,19 @@ class CurrentFile(ABC):
         log: FilteringBoundLogger,
         *,
         then: Callable[[Report, History], None] | None = None,
+        written: Callable[[bool], None] = unheard,
     ) -> None:
-        """`then` is given each report that was written, or could not be: what is to show the same at the same time."""
+        """`then` is given each report that was written, or could not be: what is to show the same at the same time.
+
+        `written` hears when a write has returned, and whether it did what it should.
+        """
         self._path = path
         self._interval = interval
         self._clock = clock
         self._write = write
         self._log = log
         self._then = then
+        self._written = written
         self.written_at: datetime | None = None
         """When the file was last written, in this life of ours."""
         self._newest: Report | None = None
@@ -140,6 +149,7 @@ class CurrentFile(ABC):
             fault = error
         now = self._clock.now()
         self._gap = gap_after(now.mono - begun, self._interval)
+        self._written(fault is None)
         if fault is None:
             self.written_at = now.wall
             self._note_success(path, len(data), now.mono - begun)

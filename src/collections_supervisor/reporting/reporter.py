@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.config.schema import DashboardConfig
 from collections_supervisor.messages import History, Report
-from collections_supervisor.reporting.current import CurrentFile, Tell, Write
+from collections_supervisor.reporting.current import CurrentFile, Tell, Write, unheard
 from collections_supervisor.reporting.dashboard import TemplateFaultError, render
 from collections_supervisor.system.clock import Clock
 
@@ -27,9 +27,10 @@ class Reporter(CurrentFile):
         recipient: str = "a human",
         made: str = "",
         then: Callable[[Report, History], None] | None = None,
+        written: Callable[[bool], None] = unheard,
     ) -> None:
         """`made` as for `render`."""
-        super().__init__(settings.path, settings.interval, clock, write, log, then=then)
+        super().__init__(settings.path, settings.interval, clock, write, log, then=then, written=written)
         self._settings = settings
         self._recipient = recipient
         self._made = made
