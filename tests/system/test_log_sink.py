@@ -6,7 +6,7 @@ import os
 import pty
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -33,9 +33,9 @@ def render(level: Level, fields: dict[str, object]) -> Parts:
 class Log:
     """A queue and a sink on it."""
 
-    def __init__(self, target: Target, *, fallback: Callable[[], Target] | None = None, max_lines: int = 10_000) -> None:
+    def __init__(self, target: Target, *, fallbacks: Sequence[Callable[[], Target]] = (), max_lines: int = 10_000) -> None:
         self.lines = LineQueue(render, max_lines=max_lines)
-        self.sink = Sink(self.lines, target, render=render, fallback=fallback)
+        self.sink = Sink(self.lines, target, render=render, fallbacks=fallbacks)
 
     def offer(self, note: object) -> None:
         self.lines.offer("info", render("info", {"event": "e", "note": note}))
@@ -184,7 +184,7 @@ def test_close_does_not_wait_longer_for_a_stalled_reader(pipe: Pipe) -> None:
 
 def test_the_log_goes_on_in_the_fallback_when_the_reader_is_gone(pipe: Pipe, tmp_path: Path) -> None:
     path = tmp_path / "state" / "fallback.log"
-    log = Log(StreamTarget(pipe.writer, name="pipe"), fallback=partial(FileTarget, path, monotonic=time.monotonic))
+    log = Log(StreamTarget(pipe.writer, name="pipe"), fallbacks=[partial(FileTarget, path, monotonic=time.monotonic)])
     log.offer("read")
     assert log.sink.flush(DEADLINE_S)
     os.close(pipe.reader)
@@ -204,7 +204,7 @@ def test_the_log_goes_on_in_the_fallback_when_the_reader_is_gone(pipe: Pipe, tmp
 def test_the_log_goes_on_in_the_fallback_when_the_terminal_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "fallback.log"
     master, terminal = pty.openpty()
-    log = Log(StreamTarget(terminal, name="terminal"), fallback=partial(FileTarget, path, monotonic=time.monotonic))
+    log = Log(StreamTarget(terminal, name="terminal"), fallbacks=[partial(FileTarget, path, monotonic=time.monotonic)])
     os.close(terminal)
     os.close(master)
     log.offer(1)
@@ -215,7 +215,7 @@ def test_the_log_goes_on_in_the_fallback_when_the_terminal_is_gone(tmp_path: Pat
 
 def test_a_line_cut_short_by_death_is_whole_in_the_fallback() -> None:
     first, second = Disk(100), Disk(10**9)
-    log = Log(first, fallback=lambda: second)
+    log = Log(first, fallbacks=[lambda: second])
     log.offer(1)
     assert first.failed.wait(DEADLINE_S)
     first.error = OSError(errno.EPIPE, "broken pipe")

@@ -69,7 +69,7 @@ def launched(
     try:
         fallback = folder / "fallback.log"
         # The output of a single sweep is its report.
-        with _log_of(config.logging, fallback=fallback, fd=STDERR if once else STDOUT) as (logs, run_id):
+        with _log_of(config.logging, environ, fallback=fallback, fd=STDERR if once else STDOUT) as (logs, run_id):
             _tell_lock(logs, folder, lock, unusable, once=once)
             yield (
                 Run(
@@ -96,7 +96,7 @@ def looking(config: Config, environ: Mapping[str, str]) -> Iterator[Run]:
     """A run that changes nothing anywhere: it has no lock, and its log, on standard error, tells of its own faults alone."""
     _occupy_standard_streams()
     quiet = msgspec.structs.replace(config.logging, level="warning", file=None)
-    with _log_of(quiet, fallback=None, fd=STDERR) as (logs, run_id):
+    with _log_of(quiet, environ, fallback=None, fd=STDERR) as (logs, run_id):
         yield Run(
             config=config,
             log=faults_of(logs.logger),
@@ -115,10 +115,12 @@ def _counts_of(logs: LogSystem) -> OwnCounts:
 
 
 @contextmanager
-def _log_of(logging: LoggingConfig, *, fallback: Path | None, fd: int) -> Iterator[tuple[LogSystem, str]]:
+def _log_of(
+    logging: LoggingConfig, environ: Mapping[str, str], *, fallback: Path | None, fd: int
+) -> Iterator[tuple[LogSystem, str]]:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"  # noqa: TID251 - there is no clock before there is a run
     try:
-        logs = open_log(logging, run_id=run_id, fallback=fallback, fd=fd)
+        logs = open_log(logging, run_id=run_id, fallback=fallback, fd=fd, environ=environ)
     except OSError as error:
         raise LaunchError(f"logging.file: {logging.file} cannot be opened: {cause_of(error)}") from error
     logs.capture()

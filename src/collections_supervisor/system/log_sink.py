@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from collections_supervisor.system.log_queue import Line, LineQueue, Render
@@ -15,12 +15,14 @@ LAST_RETRY_S = 1.0
 class Sink:
     """Writes the lines of a queue to a target, whole and in order, for as long as it takes."""
 
-    def __init__(self, lines: LineQueue, target: Target, *, render: Render, fallback: Callable[[], Target] | None) -> None:
-        """Starts the thread. `fallback` makes the target to go on with when the first is dead; None: the log ends with it."""
+    def __init__(
+        self, lines: LineQueue, target: Target, *, render: Render, fallbacks: Sequence[Callable[[], Target]] = ()
+    ) -> None:
+        """Starts the thread. `fallbacks` make what to go on with when the one before is dead; the log ends with the last."""
         self._lines = lines
         self._target = target
         self._render = render
-        self._fallback = fallback
+        self._fallbacks = list(fallbacks)
         self._failing = False
         self._abandoned = threading.Event()
         # A daemon, because it may be stuck in write(2) for ever and must not keep the process from ending.
@@ -101,12 +103,12 @@ class Sink:
         self._abandoned.wait(delay_s)
 
     def _switch(self, error: OSError) -> bool:
-        """Go on in the fallback; without one, end the log."""
+        """Go on in the next fallback; without one, end the log."""
         dead = self._target
-        if self._fallback is None:
+        if not self._fallbacks:
             self._lines.close()
             return False
-        self._target, self._fallback = self._fallback(), None
+        self._target = self._fallbacks.pop(0)()
         dead.close()
         self._failing = False
         self._tell(f"{dead.name} cannot be written any more; the log goes on in {self._target.name}", error)

@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import structlog
@@ -16,12 +17,14 @@ from collections_supervisor.config.schema import LoggingConfig
 from collections_supervisor.messages import Level
 from collections_supervisor.system.log_console import ConsoleView
 from collections_supervisor.system.log_hooks import Hooks
+from collections_supervisor.system.log_journal import SOCKET, JournalTarget, is_journal
 from collections_supervisor.system.log_layouts import Parts, Preset
 from collections_supervisor.system.log_queue import Counts, LineQueue
 from collections_supervisor.system.log_render import LineRenderer
 from collections_supervisor.system.log_sink import Sink
 from collections_supervisor.system.log_target import FileTarget, StreamTarget, Target, View, is_temporary
 
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
 STDOUT = 1
 STREAMS = {STDOUT: "standard output", 2: "standard error"}
 LAST_WORDS_S = 2.0
@@ -78,8 +81,12 @@ def open_log(
     fallback: Path | None,
     version: str = __version__,
     fd: int = STDOUT,
+    environ: Mapping[str, str] = _NOWHERE,
+    journal: Path = SOCKET,
 ) -> LogSystem:
     """Open the log: in `config.file`, else at the descriptor `fd`. `fallback` is the file to go on in when nobody reads `fd`.
+
+    Where `environ` says that the journal reads `fd`, and no other format is asked for, it is told at its socket `journal`.
 
     Raises `OSError` naming the file if `config.file` cannot be opened, unless it is for want of space, which may come back.
     """
@@ -87,20 +94,27 @@ def open_log(
     preset: Preset = config.format if config.format in ("ecs", "gcp") else "json"
     renderer = LineRenderer(run_id=run_id, version=version, max_bytes=config.max_event_bytes, preset=preset)
     render = partial(_now, renderer)
-    target = _target(config, fd)
+    first, *others = _targets(config, fd, fallback, journal if is_journal(environ, fd) else None)
     lines = LineQueue(render)
-    after = None if fallback is None or config.file is not None else partial(FileTarget, fallback, monotonic=time.monotonic)
-    return LogSystem(lines, Sink(lines, target, render=render, fallback=after), renderer, config.level)
+    return LogSystem(lines, Sink(lines, first(), render=render, fallbacks=others), renderer, config.level)
 
 
 def _now(renderer: LineRenderer, level: Level, fields: MutableMapping[str, object]) -> Parts:
     return renderer.parts(level, fields, datetime.now(UTC))
 
 
-def _target(config: LoggingConfig, fd: int) -> Target:
-    if config.file is None:
-        return StreamTarget(fd, name=STREAMS.get(fd, f"descriptor {fd}"), view=_view(config, os.isatty(fd)))
-    target = FileTarget(config.file, monotonic=time.monotonic, view=_view(config, terminal=False))
+def _targets(config: LoggingConfig, fd: int, fallback: Path | None, journal: Path | None) -> list[Callable[[], Target]]:
+    """Where the log goes, and where it goes on when that is dead."""
+    if config.file is not None:
+        return [partial(_file, config, config.file)]
+    stream = partial(StreamTarget, fd, name=STREAMS.get(fd, f"descriptor {fd}"), view=_view(config, os.isatty(fd)))
+    into_journal = [partial(JournalTarget, journal)] if journal is not None and config.format == "auto" else []
+    at_last = [partial(FileTarget, fallback, monotonic=time.monotonic)] if fallback is not None else []
+    return [*into_journal, stream, *at_last]
+
+
+def _file(config: LoggingConfig, path: Path) -> Target:
+    target = FileTarget(path, monotonic=time.monotonic, view=_view(config, terminal=False))
     try:
         target.refresh()
     except OSError as error:
