@@ -110,6 +110,8 @@ class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     output_tail: str = ""
     task: str = ""
     """The row of the agent's running task, as it was listed right before the restart."""
+    tokens: int | None = None
+    """What its model turn cost, in tokens; None where nobody tells."""
 
 
 # --- What an agent's task tells the coordinator ----------------------------------------------------------
@@ -201,6 +203,8 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """Of the restarts that succeeded, from their start to their proof."""
     escalations: dict[EscalationOutcome, int] = {}
     """What became of tries to tell a human of it, for ever."""
+    tokens_total: int = 0
+    """What all its restarts cost in model tokens, as far as their answers told."""
 
 
 class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):

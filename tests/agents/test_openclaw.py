@@ -123,6 +123,35 @@ def test_no_word_of_a_reply_classifies_a_failure(texts: list[str]) -> None:
     assert judge(success(*texts), 1).classified == ""
 
 
+# --- What it cost ----------------------------------------------------------------------------------------
+
+
+def costing(total: Any, **members: Any) -> dict[str, Any]:
+    agent = {"usage": {"input": 2400, "output": 68, "total": total}, "lastCallUsage": {"total": 1234}}
+    return success(result={"payloads": [{"text": "Back at work."}], "meta": {"agentMeta": agent, **members}})
+
+
+def test_a_turn_costs_the_tokens_of_all_its_model_calls() -> None:
+    assert judge(costing(2468)) == ActionOutcome(result="ok", exit_code=0, tokens=2468)
+    assert judge(costing(2468)["result"], None).tokens == 2468
+    assert judge(costing(0)).tokens == 0
+
+
+def test_a_turn_that_failed_costs_what_it_says() -> None:
+    failed = judge(costing(2468, error={"kind": "context_overflow", "message": OVERFLOW}), 1)
+    assert (failed.result, failed.classified, failed.tokens) == ("failed", "overflow", 2468)
+
+
+@pytest.mark.parametrize("total", [None, True, -1, 1.5, "2468", [], {}, 10**9 + 1, 10**400])
+def test_a_cost_that_is_no_number_of_tokens_is_not_known(total: Any) -> None:
+    assert judge(costing(total)) == ActionOutcome(result="ok", exit_code=0)
+
+
+@pytest.mark.parametrize("holder", [None, 7, "usage", [], {}, {"usage": 7}, {"lastCallUsage": {"total": 1234}}])
+def test_what_stands_where_the_cost_should_does_not_matter(holder: Any) -> None:
+    assert judge(costing(1, agentMeta=holder)) == ActionOutcome(result="ok", exit_code=0)
+
+
 # --- Failure ---------------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from collections_supervisor.agents.outcomes import MOST_TOKENS
+from collections_supervisor.agents.saved import decode, encode
 from collections_supervisor.agents.state import ActionEnded, Resumed
 from collections_supervisor.config.schema import Backoff
 from collections_supervisor.messages import ActionOutcome
@@ -48,6 +51,43 @@ def test_a_deadline_passed_is_an_event_of_its_own(dead: Make, script: Any) -> No
     assert entry.message == "restarting payment-watcher timed out: it did not end within 2 min"
     assert world.report().errors[-1].reason == "restart timed out: it did not end within 2 min"
     assert "agent.restart.failed" not in world.names()
+
+
+def test_what_a_turn_cost_is_told_with_its_proof_and_added_up(dead: Make, script: Any) -> None:
+    costs = (2468, None, 1234)
+
+    def does(number: int) -> Any:
+        return script(outcome=ActionOutcome(result="ok", tokens=costs[number]), beat_after=20.0)
+
+    world = dead(does=does, restart={"attempts_per_incident": 0})
+    world.run(MISS + 2 * HOUR + 120)
+    told = [(entry.fields["tokens"], entry.fields["tokens_total"]) for entry in world.of("agent.restart.succeeded")]
+    assert told == [(2468, 2468), (None, 2468), (1234, 3702)]
+    assert world.report().tokens_total == 3702
+
+
+def test_a_turn_that_failed_cost_its_tokens_too(dead: Make, script: Any) -> None:
+    refused = ActionOutcome(result="failed", cause="context_overflow", tokens=700)
+    world = dead(does=script(outcome=refused))
+    world.run(MISS + 2)
+    [entry] = world.of("agent.restart.failed")
+    assert (entry.fields["tokens"], entry.fields["tokens_total"], world.report().tokens_total) == (700, 700, 700)
+
+
+def test_a_turn_without_a_proof_is_told_with_its_cost_and_counted_once(dead: Make, script: Any) -> None:
+    world = dead(does=script(outcome=ActionOutcome(result="ok", tokens=700)), restart={"verify_within": 60.0})
+    world.run(MISS + 62)
+    [entry] = world.of("agent.restart.failed")
+    assert "no heartbeat within" in entry.fields["reason"]
+    assert (entry.fields["tokens"], entry.fields["tokens_total"], world.report().tokens_total) == (700, 700, 700)
+
+
+def test_tokens_are_counted_no_further_than_can_be_saved(dead: Make, script: Any) -> None:
+    world = dead(does=script(outcome=ActionOutcome(result="failed", cause="no", tokens=10**9)))
+    world.run(MISS - 1)
+    world.state = msgspec.structs.replace(world.state, tokens_total=MOST_TOKENS - 5)
+    world.run(MISS + 2)
+    assert decode(encode(world.state), 0.0).tokens_total == MOST_TOKENS
 
 
 def test_an_unknown_outcome_is_an_error_on_the_page_and_may_still_be_proven(dead: Make, script: Any) -> None:

@@ -107,6 +107,21 @@ def test_no_record_of_an_attempt_that_only_waits(dead: Any) -> None:
     assert record_of(story.world.policy, story.world.state, (), "boot", story.world.clock()) is None
 
 
+PAID = ActionOutcome(result="failed", cause="no", tokens=700)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("away", [1.0, 2 * HOUR])
+def test_what_earlier_turns_cost_is_known_without_any_state(dead: Any, script: Any, away: float, lost: bool) -> None:
+    story = dead(does=script(outcome=PAID), restart={"attempts_per_incident": 0, "backoff": Backoff(initial=30.0, jitter=0.0)})
+    story.until(MISS + 15)
+    assert story.record.tokens_total == 0
+    story.world.run(MISS + 32)
+    assert (story.record.tokens_total, len(story.world.starts)) == (700, 2)
+    story.killed(away, lost=lost, journal=ended(story.record, PAID))
+    assert story.world.report().tokens_total == 1400
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_action_that_is_newer_than_the_state_counts_and_may_be_proven(dead: Any, script: Any, lost: bool) -> None:
     story = dead(does=script(duration=100.0), restart={"verify_within": 60.0})

@@ -153,6 +153,7 @@ def test_of_who_is_not_watched_any_more_its_attempts_are_forgiven_from_now_on() 
     assert dormant(unwell, 500.0).well_since == 500.0
     assert dormant(msgspec.structs.replace(unwell, attempts=0), 500.0).well_since is None
     assert dormant(dormant(unwell, 500.0), 600.0) == dormant(unwell, 500.0)
+    assert (dormant(full, 500.0).tokens_total, full.tokens_total > 0) == (full.tokens_total, True)
     assert (dormant(full, 500.0).pause, dormant(full, 500.0).trouble, dormant(full, 500.0).attempt) == (full.pause, None, None)
 
 

@@ -144,6 +144,7 @@ def test_instants_are_the_walls() -> None:
         hold=Hold(kind="budget", reason="used up", since=EPOCH, until=1060.0),
         starts=(100.0, 500.0),
         restarts=7,
+        tokens_total=3702,
         errors=(AgentError(timestamp=EPOCH, reason="words"),),
         last_exit="exit code 1 after 3 s",
     )
@@ -155,6 +156,7 @@ def test_instants_are_the_walls() -> None:
     assert report.held is not None
     assert (report.held.reason, report.held.until) == ("used up", EPOCH + timedelta(seconds=60))
     assert (report.restarts, report.restarts_24h, report.budget_left_24h) == (7, 2, 10)
+    assert report.tokens_total == 3702
     assert (report.missed, report.errors[0].reason, report.last_exit) == (1, "words", "exit code 1 after 3 s")
     assert (report.incident, report.paused) == (None, False)
 

@@ -51,6 +51,8 @@ ENDED: Fields = {
     "exit_code": 1,
     "duration_ms": 8123,
     "output": "GatewayError: connection refused",
+    "tokens": None,
+    "tokens_total": 3060,
 }
 NOTICE: Fields = {
     "agent": "payment-watcher",
@@ -178,7 +180,7 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
     "agent.restart.succeeded": (
         "info",
         "payment-watcher is back after restart attempt 2",
-        {**ABOUT, "duration_ms": 42_017},
+        {**ABOUT, "duration_ms": 42_017, "tokens": 1530, "tokens_total": 4590},
     ),
     "agent.restart.failed": ("error", "restarting payment-watcher failed: exit code 1", ENDED),
     "agent.restart.timed_out": (

@@ -40,6 +40,7 @@ FAMILIES = {
     "agent_missed_heartbeats",
     "agent_state",
     "agent_restarts_total",
+    "agent_restart_tokens_total",
     "agent_restart_duration_seconds",
     "agent_escalations_total",
     "books_last_audit_timestamp_seconds",
@@ -108,6 +109,7 @@ def full(make_report: Make, make_agent: Make, now: datetime) -> Any:
         timeout_s=2700.0,
         miss_threshold=2,
         outcomes={"failed": 2, "succeeded": 3},
+        tokens_total=4590,
         durations=Durations(counts=(0, 0, 1, 0, 0, 1, 0, 0, 0, 1), sum_s=745.5),
         escalations={"delivered": 1, "failed": 4},
     )
@@ -153,6 +155,10 @@ def test_a_state_is_one_of_all_states(scrape: Scrape) -> None:
     for agent, state in (("mailer", "escalated"), ("payment-watcher", "healthy")):
         values = {one: scrape("agent_state", agent=agent, state=one) for one in get_args(Status)}
         assert values == {one: float(one == state) for one in get_args(Status)}
+
+
+def test_what_restarts_cost(scrape: Scrape) -> None:
+    assert scrape.of("agent_restart_tokens_total") == {"mailer": 4590, "payment-watcher": 0}
 
 
 def test_counts_are_there_from_the_start(scrape: Scrape) -> None:
@@ -251,6 +257,7 @@ def test_what_nobody_measured_is_absent(make_report: Make, make_agent: Make) -> 
         "last_cycle_timestamp_seconds",
         "agent_state",
         "agent_restarts_total",
+        "agent_restart_tokens_total",
         "agent_restart_duration_seconds",
         "agent_escalations_total",
     }

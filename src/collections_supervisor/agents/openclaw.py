@@ -10,6 +10,8 @@ import signal
 from collections.abc import Collection
 from typing import Literal
 
+import msgspec
+
 from collections_supervisor.agents.openclaw_answer import (
     Fault,
     find_faults,
@@ -17,6 +19,7 @@ from collections_supervisor.agents.openclaw_answer import (
     last_words,
     plain,
     read_object,
+    tokens_used,
     turn_hung,
 )
 from collections_supervisor.agents.openclaw_faults import Verdict, classify
@@ -126,10 +129,12 @@ def judge(exit_code: int | None, stdout: bytes, stderr_tail: bytes, *, no_restar
         if exit_code is None and not stdout.strip():
             return ActionOutcome(result="unknown", cause="it left neither an answer nor an exit status")
         return _failed(exit_code, [last_words(stderr_tail, answer)], no_restart_exit_codes)
+    tokens = tokens_used(answer)
     faults = find_faults(answer)
     if not faults and exit_code in (0, None):
-        return ActionOutcome(result="ok", exit_code=exit_code)
-    return _failed(exit_code, faults, no_restart_exit_codes, hung=turn_hung(answer), undecided=is_undecided(answer))
+        return ActionOutcome(result="ok", exit_code=exit_code, tokens=tokens)
+    outcome = _failed(exit_code, faults, no_restart_exit_codes, hung=turn_hung(answer), undecided=is_undecided(answer))
+    return msgspec.structs.replace(outcome, tokens=tokens)
 
 
 def _failed(

@@ -19,6 +19,9 @@ _QUOTE_CHARS = 120
 _LAST_LINES = 10
 _ERROR_PAYLOADS = 5
 
+_MOST_TOKENS = 10**9
+"""More than any turn costs; a larger number is none that can be believed."""
+
 _WORKED = (None, "ok", "completed")
 _RUNNING = ("accepted", "in_flight")
 
@@ -67,6 +70,20 @@ def turn_hung(answer: dict[str, object]) -> bool:
         return False
     timed_out = "timeout" in _members(answer, "status")
     return timed_out or any(isinstance(meta, dict) and meta.get("aborted") is True for meta in _members(answer, "meta"))
+
+
+def tokens_used(answer: dict[str, object]) -> int | None:
+    """What the turn cost in all its model calls, from `meta.agentMeta.usage.total`; None where that is not told.
+
+    The `lastCallUsage` beside it is that of the last call only, and of an earlier turn where this one had no answer.
+    """
+    for meta in _members(answer, "meta"):
+        agent = meta.get("agentMeta") if isinstance(meta, dict) else None
+        usage = agent.get("usage") if isinstance(agent, dict) else None
+        total = usage.get("total") if isinstance(usage, dict) else None
+        if isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= _MOST_TOKENS:
+            return total
+    return None
 
 
 def last_words(tail: bytes, otherwise: str) -> Fault:

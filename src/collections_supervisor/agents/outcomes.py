@@ -13,12 +13,16 @@ from collections_supervisor.system.clock import span
 AUTH_PAUSE = 60.0
 """A refused provider key is on cooldown for a minute; asking earlier only prolongs it."""
 
+MOST_TOKENS = 10**10
+"""Counted no further: a number that no answer can make unreadable where it is saved."""
+
 
 def ended(turn: Turn, outcome: ActionOutcome) -> None:
     """The action is over: what it says, and what is still to be proven."""
     attempt = turn.state.attempt
     if attempt is None:
         return
+    count_tokens(turn, outcome)
     match outcome.result:
         case "busy":
             turn.state = tally.with_end(turn.state, "interrupted")
@@ -34,11 +38,17 @@ def ended(turn: Turn, outcome: ActionOutcome) -> None:
             _failed(turn, attempt, outcome)
 
 
+def count_tokens(turn: Turn, outcome: ActionOutcome) -> None:
+    """Add what a turn cost to what all of them did, whether it worked or not."""
+    if outcome.tokens is not None:
+        turn.set(tokens_total=min(turn.state.tokens_total + outcome.tokens, MOST_TOKENS))
+
+
 def _sentence(turn: Turn, what: str, outcome: ActionOutcome) -> str:
     return f"restarting {turn.policy.name} {what}: {outcome.cause}"
 
 
-def _facts(attempt: Attempt, outcome: ActionOutcome) -> dict[str, str | int | float | None]:
+def _facts(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> dict[str, Value]:
     return {
         "attempt": attempt.request.attempt,
         "action_id": attempt.request.action_id,
@@ -47,6 +57,8 @@ def _facts(attempt: Attempt, outcome: ActionOutcome) -> dict[str, str | int | fl
         "exit_code": outcome.exit_code,
         "duration_ms": round(outcome.duration_s * 1000),
         "output": outcome.output_tail or None,
+        "tokens": outcome.tokens if outcome.tokens is not None else attempt.tokens,
+        "tokens_total": turn.state.tokens_total,
     }
 
 
@@ -60,7 +72,8 @@ def _await_proof(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
             turn.set(ready_by=turn.now.mono + within)
         if attempt.first:
             turn.emit("info", "agent.started", f"{turn.policy.name} was started", action_id=attempt.request.action_id)
-    turn.set(attempt=msgspec.structs.replace(attempt, phase="proving", prove_by=turn.now.mono + within))
+    proving = msgspec.structs.replace(attempt, phase="proving", prove_by=turn.now.mono + within, tokens=outcome.tokens)
+    turn.set(attempt=proving)
     if outcome.result == "unknown":
         turn.error(f"restart with unknown outcome: {outcome.cause}")
 
@@ -112,6 +125,8 @@ def _succeeded(turn: Turn, attempt: Attempt) -> None:
         attempt=attempt.request.attempt,
         action_id=attempt.request.action_id,
         duration_ms=round(took * 1000),
+        tokens=attempt.tokens,
+        tokens_total=turn.state.tokens_total,
     )
 
 
@@ -133,7 +148,7 @@ def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     what, event = (
         ("timed out", "agent.restart.timed_out") if outcome.result == "timed_out" else ("failed", "agent.restart.failed")
     )
-    turn.emit("error", event, _sentence(turn, what, outcome), **_facts(attempt, outcome))
+    turn.emit("error", event, _sentence(turn, what, outcome), **_facts(turn, attempt, outcome))
     turn.error(f"restart {what}: {outcome.cause}")
     if not is_back(turn):
         _follow_up(turn, attempt, outcome)
@@ -141,7 +156,9 @@ def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
 
 def _interrupted(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     """Stopped by us, or lost with a crash of ours: it was paid for, and a beat may still prove it."""
-    turn.emit("warning", "agent.restart.interrupted", _sentence(turn, "was interrupted", outcome), **_facts(attempt, outcome))
+    turn.emit(
+        "warning", "agent.restart.interrupted", _sentence(turn, "was interrupted", outcome), **_facts(turn, attempt, outcome)
+    )
     turn.state = tally.with_interruption(turn.state)
     if is_owned(turn.policy):
         turn.set(attempt=None, child=None)

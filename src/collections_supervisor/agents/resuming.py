@@ -69,11 +69,14 @@ def _take_record(turn: Turn, record: ActionRecord, *, running: bool) -> None:
             # After so long it is no row of attempts any more.
             attempts=record.attempts if turn.now.wall - record.started < timedelta(days=1) else 0,
             restarts=record.restarts,
+            tokens_total=max(state.tokens_total, record.tokens_total),
             starts=tuple(min(turn.mono(start), turn.now.mono) for start in record.starts),
             begun=True,
             next_attempt_at=None,
         )
         newer = not record.ended or turn.now.wall < _proof_may_come_until(turn.policy, record)
+        if not newer and record.outcome is not None:
+            outcomes.count_tokens(turn, record.outcome)
     else:
         newer = running
     if newer:
@@ -120,6 +123,7 @@ def record_of(policy: AgentConfig, state: AgentState, argv: tuple[str, ...], boo
         first=attempt.first,
         attempts=state.attempts,
         restarts=state.restarts,
+        tokens_total=state.tokens_total,
         starts=tuple(now.wall + timedelta(seconds=start - now.mono) for start in state.starts),
         outcomes=state.outcomes,
         durations=state.durations,

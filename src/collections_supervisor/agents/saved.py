@@ -104,6 +104,7 @@ def dormant(state: AgentState, now: float) -> AgentState:
         attempts=state.attempts,
         starts=state.starts,
         restarts=state.restarts,
+        tokens_total=state.tokens_total,
         errors=state.errors,
         well_since=state.well_since if state.well_since is not None or not state.attempts else now,
         pause=state.pause,

@@ -37,6 +37,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     prove_by: float | None = None
     counted: bool = False
     """Its end is counted already: it was interrupted, and a beat may prove all the same that it helped."""
+    tokens: int | None = None
+    """What its turn cost, once that is over and where it is told."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,8 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     starts: tuple[float, ...] = ()
     """Automatic starts of the last 24 hours, oldest first."""
     restarts: int = 0
+    tokens_total: int = 0
+    """What the turns of all restarts cost, as far as it was told."""
     hold: Hold | None = None
     overflow: bool = False
     hung: bool = False
@@ -154,6 +158,8 @@ class ActionRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[RestartOutcome, int] = {}
     durations: Durations = Durations()
     """How all restarts before this one ended."""
+    tokens_total: int = 0
+    """As it was before this action."""
     pid: int = 0
     """0 until it was spawned, and for ever if we died in between."""
     start_time: int = 0

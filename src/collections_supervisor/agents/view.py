@@ -138,4 +138,5 @@ def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
         miss_threshold=policy.miss_threshold,
         outcomes=state.outcomes,
         durations=state.durations,
+        tokens_total=state.tokens_total,
     )

@@ -27,6 +27,10 @@ class AgentRestartSucceeded(Line, frozen=True, tag="agent.restart.succeeded"):
     attempt: Count
     action_id: str
     duration_ms: Count
+    tokens: Count | None
+    """What the turn cost, where OpenClaw tells it."""
+    tokens_total: Count
+    """Of all restarts of the agent."""
 
 
 class Unproven(Line, frozen=True):
@@ -42,6 +46,10 @@ class Unproven(Line, frozen=True):
     duration_ms: Count
     output: str | None
     """The end of what the command printed."""
+    tokens: Count | None
+    """What the turn cost, where OpenClaw tells it."""
+    tokens_total: Count
+    """Of all restarts of the agent."""
 
 
 class AgentRestartFailed(Unproven, frozen=True, tag="agent.restart.failed"):

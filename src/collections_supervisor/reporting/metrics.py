@@ -165,6 +165,9 @@ def _ends(report: Report) -> "Iterator[Metric]":
     restarts = [sample for agent in agents for sample in _by_outcome(agent.name, agent.outcomes, get_args(RestartOutcome))]
     ends = "Restarts by how they ended, for ever; interrupted: stopped before it was known whether they had worked."
     yield _counter("agent_restarts", ends, restarts, ("agent", "outcome"))
+    cost = "Model tokens that the restarts cost, for ever, as far as OpenClaw tells it."
+    tokens = [((agent.name,), float(agent.tokens_total)) for agent in agents]
+    yield _counter("agent_restart_tokens", cost, tokens, ("agent",))
     took = "From the start of a restart that succeeded to the heartbeat that proves it."
     histogram = HistogramMetricFamily(f"{PREFIX}agent_restart_duration_seconds", took, labels=["agent"])
     for agent in agents:
