@@ -28,6 +28,7 @@ DISABLED = (
     "Retry after about 10 minutes, or switch to a different auth profile/API key."
 )
 REFUSED_KEY = "Authentication failed (provider returned HTTP 401). Your provider token may have expired — try again in a moment."
+BROKEN = "⚠️ stub/stub-1 request failed (provider internal error, HTTP 500). This is usually temporary — try again shortly."
 ENDED = 'Session "agent:a:main" ended during restart recovery. Use /new or /reset to start a replacement session.'
 GENERIC = "⚠️ Something went wrong while processing your request. Please try again, or use /new to start a fresh session."
 
@@ -282,7 +283,7 @@ def test_outcome_is_unknown_where_the_turn_may_have_worked() -> None:
         ('Session "agent:a:main" changed while starting work. Retry.', ""),
         ("HTTP 503: Gateway is draining; new tasks are not accepted", ""),
         ("Gateway not reachable at ws://127.0.0.1:18789 (ECONNREFUSED).", ""),
-        ("request failed (provider internal error, HTTP 500)", ""),
+        (BROKEN, ""),
     ],
 )
 @pytest.mark.parametrize(
@@ -307,7 +308,15 @@ def test_known_words_are_classified(message: str, classified: str, shape: Callab
         (BILLING, "failed", "shared"),
         (REFUSED_KEY, "failed", "auth"),
         ("SESSION_WORK_START_CHANGED", "failed", ""),
-        ("request failed (provider internal error, HTTP 500)", "unknown", ""),
+        (BROKEN, "failed", ""),
+        ("⚠️ stub/stub-1 request failed (provider overloaded). This is usually temporary — try again shortly.", "failed", ""),
+        ("⚠️ LLM request failed (authentication was rejected, HTTP 403).", "failed", "auth"),
+        ("LLM request rejected: configured maxTokens is 9, above the provider maximum of 8.", "failed", ""),
+        ("⚠️ Agent run failed: the Gateway state database was locked.", "failed", ""),
+        (GENERIC, "failed", ""),
+        ("Agent database cleanup failed", "unknown", ""),
+        (GATEWAY_LOST, "unknown", ""),
+        ("gateway closed (1006 abnormal closure (no close frame)): no close reason", "unknown", ""),
     ],
 )
 def test_known_words_are_certain_even_when_a_run_is_named(message: str, result: str, classified: str) -> None:

@@ -98,7 +98,7 @@ _RULES: tuple[tuple[Classified, re.Pattern[str]], ...] = (
             r"(?<![a-z])(?:invalid|incorrect|missing|expired|revoked)[ _]api[ _]?key(?![a-z])",
             r"\bapi[ _]?key (?:is |has been )?(?:invalid|not valid|expired|revoked|disabled)\b",
             r"\bno (?:api key|credentials) found\b",
-            r"\bauthentication[ _](?:failed|error)\b",
+            r"\bauthentication[ _](?:failed|error|was rejected)\b",
             r"^auth(?:_permanent)?$",
             _http(401),
         ),
@@ -121,6 +121,16 @@ _RULES: tuple[tuple[Classified, re.Pattern[str]], ...] = (
             r"\b(?:changed|deleted|reset) while starting work\b",
             r"\bstill initializing\b",
             r"\bgateway\b.{0,40}\b(?:draining|restarting|shutting down)\b",
+        ),
+    ),
+    # The turn is over and has failed, in the gateway's own words; they name the run like those of a lost connection.
+    (
+        "",
+        _pattern(
+            r"\b(?:LLM )?request (?:failed \(|failed[.:]|rejected:)",
+            r"^[^\w\n]*Agent run failed\b",
+            r"\bSomething went wrong while processing your request\b",
+            r"\bRequest timed out before a response was generated\b",
         ),
     ),
 )
