@@ -169,6 +169,42 @@ def test_two_agents_cannot_share_a_log(faults: Faults) -> None:
     assert faults(text) == [f'agents[1].heartbeat (agent "b"): "{path}" is the log of agent "a" already']
 
 
+OUTPUTS = """
+[restart]
+kind = "process"
+command = ["worker"]
+output = "logs/{agent}.txt"
+[[agents]]
+name = "a"
+[[agents]]
+name = "b"
+restart.output = "log"
+[[agents]]
+name = "c"
+"""
+
+
+def test_the_output_of_a_child_is_the_log_or_a_file_that_may_bear_its_name(load_text: Load, tmp_path: Path) -> None:
+    found = agents(load_text, OUTPUTS)
+    assert [found[name].restart.output for name in "abc"] == [tmp_path / "logs/a.txt", None, tmp_path / "logs/c.txt"]
+
+
+def test_two_children_do_not_write_into_one_file(load_text: Load, faults: Faults, tmp_path: Path) -> None:
+    text = OUTPUTS.replace("{agent}", "all")
+    path = tmp_path / "logs/all.txt"
+    assert faults(text) == [
+        f'restart.output (agent "c"): agent "a" writes into "{path}" already; {{agent}} in the path keeps them apart'
+    ]
+    # What is no child of ours writes nothing.
+    load_text(text.replace('name = "c"', 'name = "c"\nrestart.kind = "none"'))
+
+
+def test_a_child_may_be_started_again_after_a_millisecond(load_text: Load) -> None:
+    found = agents(load_text, OUTPUTS + 'restart.backoff.initial = "0.001s"\nrestart.max_rss = "500MiB"')
+    assert found["c"].restart.backoff.initial == 0.001
+    assert (found["c"].restart.max_rss, found["a"].restart.max_rss) == (500 * 1024**2, None)
+
+
 # --- --agents ------------------------------------------------------------------------------------------------
 
 

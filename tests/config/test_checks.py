@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collections_supervisor.config.checks import Check, Places, Refused, boolean, choice, duration, exit_codes, integer, number
+from collections_supervisor.config.checks import (
+    Check,
+    Places,
+    Refused,
+    boolean,
+    choice,
+    duration,
+    exit_codes,
+    format_size,
+    integer,
+    number,
+    size,
+)
 
 NOWHERE = Places(None, None)
 # Too many digits for `str`, so the test runner cannot name it either.
@@ -87,6 +99,47 @@ def test_a_refused_duration_is_shown_with_the_ways_to_write_one() -> None:
     message = refusal(duration(), "15 min").message
     assert '"15 min"' in message
     assert '"1h30m"' in message
+
+
+SIZES = size(1, 1 << 50)
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (1000, 1000),
+        ("1001", 1001),
+        ("12B", 12),
+        ("500MiB", 500 * 1024**2),
+        ("500 MiB", 500 * 1024**2),
+        ("2GB", 2 * 10**9),
+        ("1.5KiB", 1536),
+        ("1G", 1024**3),
+        ("0.1TB", 10**11),
+    ],
+)
+def test_sizes_are_bytes_or_texts(value: object, count: int) -> None:
+    assert SIZES(value, NOWHERE) == count
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "", "lots", "1iB", "1mb", "-1KB", "1e3", "2000000TiB", HUGE, "9" * 300, []])
+def test_sizes_are_bounded_and_nothing_else(value: object) -> None:
+    refusal(SIZES, value)
+
+
+def test_an_empty_size_is_none_only_on_request() -> None:
+    assert size(1, 9, optional=True)("", NOWHERE) is None
+    assert '"500MiB"' in refusal(SIZES, "").message
+
+
+@given(st.integers(1, 1 << 50))
+def test_a_size_is_written_so_that_it_reads_back(count: int) -> None:
+    assert SIZES(format_size(count), NOWHERE) == count
+
+
+def test_a_duration_may_have_a_least_of_its_own() -> None:
+    assert duration(least=0.001)("1ms", NOWHERE) == 0.001
+    assert "from 1ms to" in refusal(duration(least=0.001), 0.0009).message
 
 
 def test_a_choice_suggests_the_likeliest_word() -> None:

@@ -10,7 +10,7 @@ from collections_supervisor.config.problems import quoted
 from collections_supervisor.config.schema import Channel
 
 _SHORTEST_PAID_BACKOFF = 30.0
-_ONLY_PROCESS = ("cwd", "ok_exit_codes", "stop_signal", "stop_grace")
+_ONLY_PROCESS = ("cwd", "ok_exit_codes", "stop_signal", "stop_grace", "output", "output_max", "output_keep", "max_rss")
 _NAMED_AGENTS = 5
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

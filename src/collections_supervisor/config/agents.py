@@ -1,6 +1,7 @@
 """Which agents are watched, and each one's settings with every default filled in."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -111,9 +112,16 @@ def resolve(own: Own, base: Sections) -> Agent:
         **heartbeats,
         **{key: setting for key, setting in restart.items() if key in AGENT_KEYS},
     }
+    found["restart.output"] = _named_output(found["restart.output"], own.name)
     _judge_restart(own, restart, base)
     _judge_adaptive(own, heartbeats["adaptive"], found["period"], base)
     return Agent(_config(found), {key: _labelled(key, setting, own.settings) for key, setting in found.items()})
+
+
+def _named_output(output: Setting, agent: str) -> Setting:
+    if output.value is None:
+        return output
+    return msgspec.structs.replace(output, value=Path(str(output.value).replace("{agent}", agent)))
 
 
 def _role(name: str) -> Setting:
@@ -181,3 +189,17 @@ def refuse_shared_logs(agents: Sequence[Agent], file: Where, inspector: Inspecto
             owner = owners.setdefault(path, agent.config.name)
             if owner.casefold() != agent.config.name.casefold():
                 inspector.problems.add(where, "heartbeat", f"{shown(str(path))} is the log of agent {shown(owner)} already")
+
+
+def refuse_shared_outputs(agents: Sequence[Agent], file: Where, inspector: Inspector) -> None:
+    """Two children must not write into one file: rotating it for one of them would cut off the other."""
+    owners: dict[Path, str] = {}
+    for agent in agents:
+        output = agent.config.restart.output if agent.config.restart.kind == "process" else None
+        if output is None:
+            continue
+        owner = owners.setdefault(output, agent.config.name)
+        if owner.casefold() != agent.config.name.casefold():
+            where = msgspec.structs.replace(agent.settings["restart.output"].where or file, agent=agent.config.name)
+            message = f"agent {shown(owner)} writes into {shown(str(output))} already; {{agent}} in the path keeps them apart"
+            inspector.problems.add(where, "restart.output", message)

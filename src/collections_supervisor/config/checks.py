@@ -4,6 +4,7 @@ A checker takes the value and the places that paths are relative to, and raises 
 """
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from collections_supervisor.config.problems import closest, shown
 YEAR = 366 * 86_400.0
 SHORTEST = 0.01
 """Below this many seconds an interval is a busy loop."""
+
+_UNITS = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGT", start=1):
+    _UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}iB": 1024**_power, _letter: 1024**_power}
+_LONGEST_SIZE = 40
+_SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))? ?([KMGT]?i?B?)")
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on a value, always caught by who asked for it
@@ -92,7 +99,7 @@ def number(least: float, most: float) -> Check:
     return check
 
 
-def duration(*, zero: bool = False, most: float = YEAR, optional: bool = False) -> Check:
+def duration(*, zero: bool = False, least: float = SHORTEST, most: float = YEAR, optional: bool = False) -> Check:
     """Seconds from a number or a text; `zero` allows 0, `optional` makes an empty text mean None."""
 
     def check(value: object, _: Places) -> float | None:
@@ -101,8 +108,8 @@ def duration(*, zero: bool = False, most: float = YEAR, optional: bool = False) 
         seconds = _seconds(value)
         if seconds == 0 and not zero:
             raise Refused(f"must be more than zero, not {shown(value)}")
-        if not (SHORTEST <= seconds <= most or seconds == 0):
-            bounds = f"from {format_duration(SHORTEST)} to {format_duration(most)}" + (" (or 0)" if zero else "")
+        if not (least <= seconds <= most or seconds == 0):
+            bounds = f"from {format_duration(least)} to {format_duration(most)}" + (" (or 0)" if zero else "")
             raise Refused(f"must be {bounds}, not {shown(value)}")
         return seconds
 
@@ -120,6 +127,39 @@ def _seconds(value: object) -> float:
     except ValueError:
         pass
     raise Refused(f'must be a duration (seconds, or text like "90s", "15m", "1h30m", "2d"), not {shown(value)}')
+
+
+def size(least: int, most: int, *, optional: bool = False) -> Check:
+    """Bytes from a number or a text such as "500MiB"; `optional` makes an empty text mean None."""
+
+    def check(value: object, _: Places) -> int | None:
+        if optional and value == "":
+            return None
+        count = value if isinstance(value, int) and not isinstance(value, bool) else _bytes(value)
+        if not least <= count <= most:
+            raise Refused(f"must be from {format_size(least)} to {format_size(most)}, not {shown(value)}")
+        return count
+
+    return check
+
+
+def _bytes(value: object) -> int:
+    match = _SIZE.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_SIZE else None
+    if match is None or match[3] not in _UNITS:
+        raise Refused(f'must be a size (bytes, or text like "500MiB", "2GB"), not {shown(value)}')
+    whole, fraction = match[1], match[2] or ""
+    # In whole numbers: a float would round what is exact.
+    unit: int = _UNITS[match[3]]
+    scale: int = 10 ** len(fraction)
+    return int(whole + fraction) * unit // scale
+
+
+def format_size(count: int) -> str:
+    """A text that reads back as exactly this number of bytes, in the largest unit that divides it."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if count and count % _UNITS[unit] == 0:
+            return f"{count // _UNITS[unit]}{unit}"
+    return f"{count}B"
 
 
 def choice(*options: str) -> Check:

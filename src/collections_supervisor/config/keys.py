@@ -47,7 +47,8 @@ def _field(struct: type[msgspec.Struct], name: str) -> object:
 
 
 _BACKOFF = {
-    "initial": kinds.seconds(most=7 * _DAY),
+    # A child of our own costs nothing to start: a thousandth of a second is no busy loop where it grows.
+    "initial": kinds.seconds(least=0.001, most=7 * _DAY),
     "factor": kinds.number(1, 100),
     "max": kinds.seconds(most=30 * _DAY),
     "jitter": kinds.number(0, 10),
@@ -74,8 +75,10 @@ _RESTART = {
     "ok_exit_codes": kinds.EXIT_CODES,
     "stop_signal": kinds.word("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL"),
     "stop_grace": kinds.seconds(most=_HOUR),
-    "output": kinds.choice(_field(schema.RestartPolicy, "output")),
-    "max_rss": kinds.text(empty=True),
+    "output": kinds.OUTPUT,
+    "output_max": kinds.size(64 << 10),
+    "output_keep": kinds.integer(0, 1000),
+    "max_rss": kinds.size(1 << 20, optional=True),
 }
 _HEARTBEATS = {
     "dir": kinds.path(),

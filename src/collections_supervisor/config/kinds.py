@@ -19,6 +19,7 @@ Shape = dict[str, Any]
 
 _NUMBER = r"[0-9]+(\.[0-9]+)?"
 _DURATION = rf"^(0|({_NUMBER}d)?({_NUMBER}h)?({_NUMBER}m(?!s))?({_NUMBER}s)?({_NUMBER}ms)?)$"
+_SIZE = rf"^({_NUMBER} ?[A-Za-z]*)?$"
 _TEXT: Shape = {"type": "string"}
 _SOME_TEXT: Shape = {"type": "string", "minLength": 1}
 
@@ -44,12 +45,20 @@ class Key(msgspec.Struct, frozen=True):
     plain: Callable[[Any], Any] = plain
 
 
-def seconds(*, zero: bool = False, most: float = YEAR, optional: bool = False) -> Key:
+def seconds(*, zero: bool = False, least: float = SHORTEST, most: float = YEAR, optional: bool = False) -> Key:
     """A duration: seconds, or a text with units."""
-    number: Shape = {"type": "number", "minimum": 0 if zero else SHORTEST, "maximum": most}
+    number: Shape = {"type": "number", "minimum": 0 if zero else least, "maximum": most}
     text: Shape = {"type": "string", "pattern": _DURATION} | ({} if optional else {"minLength": 1})
-    check = checks.duration(zero=zero, most=most, optional=optional)
+    check = checks.duration(zero=zero, least=least, most=most, optional=optional)
     return Key(check, {"anyOf": [number, text]}, lambda value: "" if value is None else format_duration(value))
+
+
+def size(least: int, most: int = 1 << 50, *, optional: bool = False) -> Key:
+    """Bytes, or a text with a unit."""
+    number: Shape = {"type": "integer", "minimum": least, "maximum": most}
+    text: Shape = {"type": "string", "pattern": _SIZE} | ({} if optional else {"minLength": 1})
+    check = checks.size(least, most, optional=optional)
+    return Key(check, {"anyOf": [number, text]}, lambda value: "" if value is None else checks.format_size(value))
 
 
 def choice(annotation: object) -> Key:
@@ -99,6 +108,7 @@ def active_hours() -> Key:
 
 
 BOOLEAN = Key(checks.boolean, {"type": "boolean"})
+OUTPUT = Key(texts.output, _SOME_TEXT, lambda value: "log" if value is None else str(value))
 EXIT_CODES = Key(checks.exit_codes, {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}})
 PROGRAM = Key(texts.program, _SOME_TEXT)
 PATTERN = Key(texts.pattern, _SOME_TEXT)

@@ -100,6 +100,7 @@ def _agents(written: Entry | None, flag: str | None, sections: Sections, file: W
     resolved = {key: agents.resolve(own, sections) for key, own in everyone.items()}
     chosen = [resolved[id(own)] for own in wanted]
     agents.refuse_shared_logs(chosen, file, inspector)
+    agents.refuse_shared_outputs(chosen, file, inspector)
     return chosen
 
 

@@ -5,10 +5,7 @@ Each line goes when its feature comes; nothing else knows of them.
 
 from collections.abc import Mapping
 
-NOT_YET: Mapping[str, tuple[object, ...]] = {
-    "restart.output": ("log",),
-    "restart.max_rss": ("",),
-}
+NOT_YET: Mapping[str, tuple[object, ...]] = {}
 """By key: the values that can be followed."""
 
 AGENT_NOT_YET: Mapping[str, tuple[object, ...]] = {

@@ -47,8 +47,13 @@ class RestartPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ok_exit_codes: tuple[int, ...] = ()
     stop_signal: str = "TERM"
     stop_grace: float = 10.0
-    output: Literal["log", "path"] = "log"
-    max_rss: str = ""
+    output: Path | None = None
+    """The file that it writes into; None: its lines become log events."""
+    output_max: int = 10 << 20
+    """Bytes of that file beyond which it is rotated."""
+    output_keep: int = 3
+    max_rss: int | None = None
+    """Bytes that it and all that descends from it may have in memory."""
 
 
 class LogSource(msgspec.Struct, frozen=True, kw_only=True, tag="log", tag_field="kind"):

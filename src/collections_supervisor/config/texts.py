@@ -73,6 +73,17 @@ def path(*, optional: bool = False) -> Check:
     return check
 
 
+def output(value: object, places: Places) -> Path | None:
+    """`log`, which is None, or the file that a child writes into, made absolute; `{agent}` in it is replaced later."""
+    found = _string(value)
+    if not found:
+        raise Refused('must be "log" or the path of a file, not empty')
+    for word in _PLACEHOLDER.findall(found):
+        if word != "agent":
+            raise Refused(f"{{{word[:80]}}} is not replaced by anything; there is only {{agent}}")
+    return None if found == "log" else places.absolute(found)
+
+
 def pattern(value: object, places: Places) -> str:
     """A path or a glob, made absolute; what is put in front of it is taken literally."""
     found = _string(value)
