@@ -222,9 +222,12 @@ class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's word about one agent, which outranks all automation: no misses, restarts or notices while it is paused."""
+    """A person's word about one agent, which outranks all automation: no misses, restarts or notices while it is paused.
 
-    what: Literal["pause", "resume"]
+    `stop` and `start` are for a process of ours: one that was stopped stays so, over a restart of ours too, until it is started.
+    """
+
+    what: Literal["pause", "resume", "stop", "start"]
     until: datetime | None = None
     """The end of a pause; None: until it is resumed by hand."""
     reason: str = ""

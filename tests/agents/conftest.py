@@ -19,6 +19,7 @@ from collections_supervisor.agents.state import (
     AskForSlot,
     ChildExited,
     Effect,
+    EndChild,
     Event,
     GiveSlotBack,
     HeartbeatRead,
@@ -66,6 +67,7 @@ class World:
         self.status: Any = None
         self.starts: list[float] = []
         self.ends: list[float] = []
+        self.ended_by_hand: list[float] = []
         self.running = 0
         self.overlapped = False
         self.log: list[Emit] = []
@@ -189,6 +191,8 @@ class World:
                     self._run(request)
                 case GiveSlotBack():
                     pass
+                case EndChild():
+                    self.ended_by_hand.append(self.now)
         status = view.status(self.policy, self.state, self.clock())
         if not self.statuses or self.statuses[-1][1] != status:
             self.statuses.append((self.now, status))

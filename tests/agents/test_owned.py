@@ -10,8 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from collections_supervisor.agents.owned import LINE, LINES, OwnedProcess
-from collections_supervisor.agents.state import ChildExited
+from collections_supervisor.agents.owned import OwnedProcess
+from collections_supervisor.agents.owned_lines import LINE, LINES
+from collections_supervisor.agents.state import ChildExited, MemoryRead
+from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.config.schema import AgentConfig, RestartPolicy
 from collections_supervisor.messages import ActionOutcome, ActionRequest
@@ -29,6 +31,14 @@ class Bench:
         self.folder = folder
         self.log = log
         self.shutdown = Shutdown(10.0, SystemClock())
+        self.place = Workplace(
+            folder=folder,
+            environment={**os.environ, "HOOKS_TOKEN": "secret"},
+            secrets=frozenset({"HOOKS_TOKEN"}),
+            shutdown=self.shutdown,
+            clock=SystemClock(),
+            log=log,
+        )
         self.made: list[OwnedProcess] = []
         self.begun = 0
         self.wanted = True
@@ -41,15 +51,7 @@ class Bench:
         policy = AgentConfig(
             name="worker", restart=RestartPolicy(kind="process", command=command, **{"stop_grace": 5.0, **restart})
         )
-        place = Workplace(
-            folder=self.folder,
-            environment={**os.environ, "HOOKS_TOKEN": "secret"},
-            secrets=frozenset({"HOOKS_TOKEN"}),
-            shutdown=self.shutdown,
-            clock=SystemClock(),
-            log=self.log,
-        )
-        self.made.append(OwnedProcess(policy, place))
+        self.made.append(OwnedProcess(policy, self.place))
         return self.made[-1]
 
     def shell(self, script: str, **restart: Any) -> OwnedProcess:
@@ -67,6 +69,13 @@ class Bench:
     async def spawned(self, pid: int, start_time: int) -> None:
         self.spawns.append((pid, start_time))
 
+    def elsewhere(self) -> str:
+        """A script that has ended when what it started is in a session of its own."""
+        return (
+            f"rm -f {self.folder}/up; setsid sh -c 'echo $$ >> {self.folder}/pids; touch {self.folder}/up; exec sleep 1000' & "
+            f"until [ -e {self.folder}/up ]; do sleep 0.01; done"
+        )
+
     def request(self) -> ActionRequest:
         self._count += 1
         return ActionRequest(action_id=f"worker-{os.getpid()}-{id(self)}-{self._count}", agent="worker", attempt=1)
@@ -79,7 +88,9 @@ class Bench:
         """Start it and wait for its end."""
         assert (await self.start(process)).result == "ok"
         with anyio.fail_after(DEADLINE):
-            return await process.wait()
+            news = await process.wait()
+        assert not isinstance(news, MemoryRead)
+        return news
 
     @property
     def said(self) -> list[str]:
@@ -127,9 +138,9 @@ def alive(pid: int) -> bool:
     return started is not None and is_alive(pid, started)
 
 
-async def with_waiter(process: OwnedProcess, work: Callable[[], Awaitable[Any]]) -> list[ChildExited | None]:
+async def with_waiter(process: OwnedProcess, work: Callable[[], Awaitable[Any]]) -> list[ChildExited | MemoryRead | None]:
     """What whoever waits for the process is told while something is done to it."""
-    told: list[ChildExited | None] = []
+    told: list[ChildExited | MemoryRead | None] = []
 
     async def wait() -> None:
         told.append(await process.wait())
@@ -194,14 +205,37 @@ async def test_one_that_is_not_wanted_any_more_is_not_started(bench: Bench) -> N
     assert bench.pids == []
 
 
-async def test_what_one_that_died_left_behind_is_ended_before_the_next_start(bench: Bench) -> None:
-    process = bench.shell(f"setsid sleep 1000 & echo $! >> {bench.folder}/pids")
-    exited = await bench.live(process)
-    assert exited is not None
+async def test_what_one_that_died_left_in_its_group_is_ended_before_the_next_start(bench: Bench) -> None:
+    process = bench.shell(f"sleep 1000 & echo $! >> {bench.folder}/pids")
+    assert await bench.live(process) is not None
     [orphan] = bench.pids
     assert alive(orphan), "it may be all there is of it, until it is started anew"
     await bench.start(process)
+    assert bench.alive_at_begin == []
     assert not alive(orphan)
+
+
+async def test_what_one_that_died_left_in_another_session_is_ended_once_the_next_one_runs(bench: Bench) -> None:
+    process = bench.shell(bench.elsewhere())
+    assert await bench.live(process) is not None
+    [orphan] = bench.pids
+    await bench.start(process)
+    assert bench.alive_at_begin == [orphan], "looking for it takes longer than the start may"
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Sweeper(bench.place.strays, bench.shutdown, bench.log).run)
+        await until(lambda: not alive(orphan))
+        tasks.cancel_scope.cancel()
+    await until(lambda: len(bench.pids) == 2)
+    assert alive(bench.pids[1]), "of the one that runs now"
+
+
+async def test_what_is_left_in_another_session_is_ended_with_its_agent_if_nobody_looked_for_it_before(bench: Bench) -> None:
+    process = bench.shell(bench.elsewhere())
+    assert await bench.live(process) is not None
+    await bench.start(process)
+    await until(lambda: len(bench.pids) == 2)
+    await process.close()
+    assert [pid for pid in bench.pids if alive(pid)] == []
 
 
 async def test_it_is_asked_with_its_own_signal_and_has_its_grace(bench: Bench) -> None:
@@ -405,5 +439,5 @@ async def test_it_outlives_a_log_that_nobody_reads_as_fast(bench: Bench) -> None
     await bench.start(process)
     await anyio.sleep(0.1)
     exited = await process.wait()
-    assert exited is not None
+    assert isinstance(exited, ChildExited)
     assert exited.exit_code == 0

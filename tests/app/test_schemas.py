@@ -35,7 +35,24 @@ EVERY_KEY = {
 PLACES = Places(Path("/etc"), Path("/home/ann"))
 VALUES: tuple[object, ...] = (
     *(True, False, 0, 1, -1, 0.5, 2, 78, 255, 256, 1000, 8000, 31_622_400, 10**9, 1e300),
-    *("", "0", "90s", "1h30m", "1m500ms", "0.5s", "2d12h", "90", "5 m", "x", "USD", "usd", "two words", "x" * 201, "a\nb"),
+    *(
+        "",
+        "0",
+        "90s",
+        "1h30m",
+        "1m500ms",
+        "0.5s",
+        "2d12h",
+        "90",
+        "5 m",
+        "500MiB",
+        "x",
+        "USD",
+        "usd",
+        "two words",
+        "x" * 201,
+        "a\nb",
+    ),
     *(
         "https://example.org/x",
         "HTTPS://example.org",

@@ -191,10 +191,10 @@ def test_the_output_of_a_child_is_the_log_or_a_file_that_may_bear_its_name(load_
 
 def test_two_children_do_not_write_into_one_file(load_text: Load, faults: Faults, tmp_path: Path) -> None:
     text = OUTPUTS.replace("{agent}", "all")
-    path = tmp_path / "logs/all.txt"
-    assert faults(text) == [
-        f'restart.output (agent "c"): agent "a" writes into "{path}" already; {{agent}} in the path keeps them apart'
-    ]
+    [fault] = faults(text)
+    # A long path is shown in part only.
+    assert fault.startswith(f'restart.output (agent "c"): agent "a" writes into "{str(tmp_path / "logs/all.txt")[:60]}')
+    assert fault.endswith(" already; {agent} in the path keeps them apart")
     # What is no child of ours writes nothing.
     load_text(text.replace('name = "c"', 'name = "c"\nrestart.kind = "none"'))
 

@@ -300,6 +300,31 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
         "ledger-sync ended: killed by SIGKILL after 0.5 s",
         {"agent": "ledger-sync", "exit_code": None, "signal": "SIGKILL", "uptime_s": 0.512, "adopted": False},
     ),
+    "agent.stopped": (
+        "info",
+        "ledger-sync is stopped until it is started by hand: month end",
+        {"agent": "ledger-sync", "reason": "month end"},
+    ),
+    "agent.command.refused": (
+        "warning",
+        "payment-watcher is no process of this program, which can stop only what it started",
+        {"agent": "payment-watcher", "command": "stop"},
+    ),
+    "agent.memory.exceeded": (
+        "warning",
+        "ledger-sync is too large: it uses 700 MiB of memory and may use 500 MiB",
+        {"agent": "ledger-sync", "rss_bytes": 734003200, "max_rss_bytes": 524288000},
+    ),
+    "agent.outdated": (
+        "info",
+        "ledger-sync runs with other settings than it has now: it is ended and started anew",
+        {"agent": "ledger-sync", "pid": 4711},
+    ),
+    "agent.output.unrotated": (
+        "warning",
+        "the output of ledger-sync in /logs/ledger-sync.log grows on: Permission denied",
+        {"agent": "ledger-sync", "path": "/logs/ledger-sync.log", "reason": "Permission denied"},
+    ),
     "agent.output": ("info", 'a line with "quotes" and an é', {"agent": "ledger-sync"}),
     "agent.output.skipped": (
         "warning",

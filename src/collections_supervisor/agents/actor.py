@@ -20,7 +20,9 @@ from collections_supervisor.agents.state import (
     ActionStarted,
     AgentState,
     AskForSlot,
+    ChildExited,
     Effect,
+    EndChild,
     Event,
     GiveSlotBack,
     HeartbeatRead,
@@ -134,7 +136,11 @@ class AgentActor:
         if kept is not None or record is not None:
             excused = kept is not None and kept.excused
             await self._apply(Resumed(record=record, running=tree is not None, excused=excused), tasks)
-        if record is not None and tree is not None:
+        if record is not None and tree is not None and is_owned(self._policy):
+            await self._runner.adopt(record, tree)
+            self._ports.slots.release(name)
+            tasks.start_soon(self._watch_child)
+        elif record is not None and tree is not None:
             tasks.start_soon(self._adopt, record, tree)
         else:
             self._ports.slots.release(name)
@@ -189,6 +195,8 @@ class AgentActor:
                 self._ports.slots.release(self._policy.name)
             case RunAction(request=request):
                 tasks.start_soon(self._act, request, tasks)
+            case EndChild():
+                tasks.start_soon(self._end_child)
             case _ as never:
                 assert_never(never)
 
@@ -259,9 +267,15 @@ class AgentActor:
         await self._inbox.put(ActionEnded(outcome=outcome))
 
     async def _watch_child(self) -> None:
-        exited = await self._runner.wait()
-        if exited is not None:
-            await self._inbox.put(exited)
+        while (news := await self._runner.wait()) is not None:
+            await self._inbox.put(news)
+            if isinstance(news, ChildExited):
+                return
+
+    async def _end_child(self) -> None:
+        async with self._single:
+            # Started again meanwhile, it waits for this and is not what is to be ended.
+            await self._runner.close()
 
     # --- The report ---
 

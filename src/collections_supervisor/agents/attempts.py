@@ -6,8 +6,10 @@ from datetime import datetime
 import msgspec
 
 from collections_supervisor.agents import backoff
-from collections_supervisor.agents.silence import deadline_stamp, is_owned, never_ready
+from collections_supervisor.agents.memory import LOOKS
+from collections_supervisor.agents.silence import deadline_stamp, is_left_alone, is_owned, never_ready
 from collections_supervisor.agents.state import (
+    AgentState,
     AskForSlot,
     Attempt,
     GiveSlotBack,
@@ -27,12 +29,17 @@ SETTLED = 10.0
 def wants_restart(turn: Turn) -> bool:
     """Whether the agent is one that a restart might help, leaving aside whether one may be made now."""
     state = turn.state
-    if turn.policy.restart.kind == "none" or state.source == "unreadable" or state.pause is not None:
+    if turn.policy.restart.kind == "none" or state.source == "unreadable" or is_left_alone(state):
         return False
     if is_owned(turn.policy) and state.child is None:
         return not state.ended
     silent = state.missed > 0 or never_ready(turn.policy, state, turn.now.mono)
-    return silent and not says_stop(state.beat)
+    return (silent or is_oversized(state)) and not says_stop(state.beat)
+
+
+def is_oversized(state: AgentState) -> bool:
+    """Whether an owned process uses more memory than it may, and not for a moment only."""
+    return state.oversized >= LOOKS
 
 
 def is_back(turn: Turn) -> bool:
@@ -71,7 +78,15 @@ def consider(turn: Turn) -> None:
         since = max(turn.wall_to_the_millisecond(state.starts[-1]), missed_at)
         hold(turn, "budget", _budget(turn), since=since, until=opens)
         return
-    _ask(turn)
+    ask(turn, _reason(state))
+
+
+def _reason(state: AgentState) -> str:
+    if state.missed:
+        return f"{state.missed} missed heartbeat{'s' if state.missed != 1 else ''}"
+    if state.child is None:
+        return "not running"
+    return "it uses more memory than it may" if is_oversized(state) else "it has not beaten since its start"
 
 
 def trial_at(turn: Turn) -> float | None:
@@ -96,7 +111,8 @@ def _budget(turn: Turn) -> str:
     return f"the restart budget ({', '.join(limits)}) is used up"
 
 
-def _ask(turn: Turn) -> None:
+def ask(turn: Turn, reason: str) -> None:
+    """Have a restart made, in its turn where it costs something."""
     state = turn.state
     first = is_owned(turn.policy) and not state.begun
     number = 0 if first else state.attempts + 1
@@ -105,7 +121,7 @@ def _ask(turn: Turn) -> None:
         agent=turn.policy.name,
         attempt=number,
         fresh=_wants_fresh(turn, number),
-        reason=f"{state.missed} missed heartbeat{'s' if state.missed != 1 else ''}" if state.missed else "not running",
+        reason=reason,
         since=stamp(turn.now.wall),
         last_heartbeat=stamp(state.beat.stamp) if state.beat is not None else "never",
     )
@@ -160,7 +176,7 @@ def started(turn: Turn, at: datetime) -> None:
         turn.set(attempt=None)
         skipped(turn, "fresh_beat", "it beat again before its restart began")
         return
-    turn.set(attempt=msgspec.structs.replace(attempt, phase="running", started=at))
+    turn.set(attempt=msgspec.structs.replace(attempt, phase="running", started=at), oversized=0)
     if attempt.first:
         turn.set(begun=True)
         return

@@ -2,10 +2,10 @@
 
 import math
 
-from collections_supervisor.agents import attempts, outcomes, pauses, resuming
+from collections_supervisor.agents import attempts, memory, outcomes, pauses, resuming
 from collections_supervisor.agents.backoff import DAY, recent
 from collections_supervisor.agents.signs import count_misses, excuse, is_judged, observe, vanished_for
-from collections_supervisor.agents.silence import deadlines_passed, late_at, next_deadline
+from collections_supervisor.agents.silence import deadlines_passed, is_left_alone, late_at, next_deadline
 from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
@@ -14,6 +14,7 @@ from collections_supervisor.agents.state import (
     Effect,
     Event,
     HeartbeatRead,
+    MemoryRead,
     Resumed,
     SlotGranted,
 )
@@ -46,13 +47,15 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
             outcomes.ended(turn, outcome)
         case ChildExited():
             outcomes.child_exited(turn, event)
+        case MemoryRead():
+            memory.measured(turn, event)
         case AgentCommand():
             pauses.command(turn, event)
         case Resumed():  # pragma: no branch - there is no other
             # What is known is old by now: the first reading judges.
             resuming.resumed(turn, event)
             return turn.state, turn.effects
-    if turn.state.pause is not None:
+    if is_left_alone(turn.state):
         pauses.drop_proof(turn)
         _tell_change(turn)
         return turn.state, turn.effects
@@ -84,8 +87,8 @@ def _tell_change(turn: Turn) -> None:
 
 def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant at which time alone changes the judgement; until then only news can."""
-    if state.pause is not None:
-        return state.pause.until if state.pause.until is not None else math.inf
+    if is_left_alone(state):
+        return state.pause.until if state.pause is not None and state.pause.until is not None else math.inf
     if is_judged(policy, state, now.mono) and deadlines_passed(policy, state, now) > state.missed:
         # A look that saw the wall clock being set has counted nothing.
         return now.mono + RECOUNT
@@ -110,7 +113,7 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
 def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
     quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
-    if quick and state.pause is None:
+    if quick and not is_left_alone(state):
         return now.mono + min(1.0, policy.timeout / 4)
     # A deadline that is learned needs to see every single beat.
     often = policy.period / 4 if policy.adaptive and policy.period is not None else policy.cycle

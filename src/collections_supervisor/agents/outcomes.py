@@ -4,6 +4,7 @@ import msgspec
 
 from collections_supervisor.agents import backoff, tally
 from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, trial_at, used_up
+from collections_supervisor.agents.owned_life import time_to_prove
 from collections_supervisor.agents.silence import has_beaten, is_owned
 from collections_supervisor.agents.state import Attempt, Child, ChildExited
 from collections_supervisor.agents.turn import Turn
@@ -65,7 +66,7 @@ def _facts(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> dict[str, Va
 def _await_proof(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     within = turn.policy.restart.verify_within
     if is_owned(turn.policy):
-        within = turn.policy.startup_grace if turn.policy.sources else SETTLED
+        within = time_to_prove(turn.policy)
         turn.set(child=Child(started_at=turn.now.mono, started=attempt.started or turn.now.wall), ended=False)
         if not turn.state.missed or turn.state.ready_by is None:
             # A start while nothing was missed gives time for a first beat; one that answers a miss must prove itself.
@@ -201,9 +202,15 @@ def _follow_up(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
 def child_exited(turn: Turn, event: ChildExited) -> None:
     """An owned process ended unasked: start it again, at once if it had lived, after a growing delay if it had not."""
     state = turn.state
-    how = f"killed by {event.signal}" if event.signal else f"exit code {event.exit_code}"
+    code = event.exit_code if event.exit_code is not None else "unknown"
+    how = f"killed by {event.signal}" if event.signal else f"exit code {code}"
     facts: dict[str, Value] = {"exit_code": event.exit_code, "signal": event.signal, "uptime_s": round(event.uptime_s, 3)}
-    turn.emit("warning", "agent.exited", f"{turn.policy.name} ended: {how} after {span(event.uptime_s)}", **facts, adopted=False)
+    facts["adopted"] = event.adopted
+    turn.emit("warning", "agent.exited", f"{turn.policy.name} ended: {how} after {span(event.uptime_s)}", **facts)
+    turn.set(oversized=0)
+    if state.stopped is not None:
+        # It ended by itself in the moment in which a person had it ended.
+        return
     if state.attempt is not None and state.attempt.phase != "proving":
         # A start is on its way already and will take its place.
         turn.set(child=None)

@@ -1,4 +1,7 @@
-"""An agent that is a long-lived process of ours: started with us, started again when it ends or falls silent, ended with us."""
+"""An agent that is a long-lived process of ours: started with us, started again when it ends or falls silent, ended with us.
+
+It outlives our crash: the next supervisor takes it over, unless it would be started in another way by now.
+"""
 
 import contextlib
 import os
@@ -7,8 +10,11 @@ import signal
 import anyio
 
 from collections_supervisor.agents.orphan import Orphan
+from collections_supervisor.agents.owned_life import settings
+from collections_supervisor.agents.owned_output import FileOutput, LogOutput, Output
 from collections_supervisor.agents.ports import Attendant
-from collections_supervisor.agents.state import ActionRecord, ChildExited
+from collections_supervisor.agents.state import ActionRecord, ChildExited, MemoryRead
+from collections_supervisor.agents.strays import Stray
 from collections_supervisor.agents.workplace import UNNEEDED, Workplace, not_started, words
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest
@@ -17,186 +23,177 @@ from collections_supervisor.system.process import Child, SpawnError, spawn
 from collections_supervisor.system.process_adopt import find_tree
 from collections_supervisor.system.process_tree import Tree
 
-LINES = 100
-"""Lines of output a second that become log events; the rest is counted."""
-
-LINE = 4096
-PIECE = 65536
-
 
 class OwnedProcess:
-    """Starts and ends the process of one agent; its output becomes log events."""
+    """Starts and ends the process of one agent, and takes what it writes."""
 
     def __init__(self, policy: AgentConfig, place: Workplace) -> None:
         self._policy = policy
         self._place = place
-        self._child: Child | None = None
-        self._last: Child | None = None
+        self._child: Child | Orphan | None = None
+        self._last: Child | Orphan | None = None
+        """The one that lives, or the last one, as long as something of it may be left."""
         self._started_at = 0.0
-        self._lines: _Lines | None = None
+        self._output = _output(policy, place)
 
     async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
         """End what is left of the process before, then start it anew."""
         # Before the start counts: what it beats while it is being ended proves nothing of the next one.
-        await self._end()
+        await self._make_way()
         argv = substitute(self._policy.restart.command, words(request))
         if not await attendant.begin(argv):
             return UNNEEDED
-        lines = _Lines(self._policy.name, self._place)
         try:
-            child = await self._spawn(request, argv, lines.theirs)
-        except BaseException as error:
-            lines.close()
-            if not isinstance(error, SpawnError):
-                raise
+            child = await self._spawn(request, argv)
+        except SpawnError as error:
             return not_started(error)
-        lines.handed_over()
-        self._child, self._last, self._lines = child, child, lines
+        self._child = self._last = child
         self._started_at = self._place.clock.now().mono
         await attendant.spawned(child.pid, child.start_time)
         return ActionOutcome(result="ok")
 
+    async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
+        handle = await self._output.handle()
+        try:
+            return await spawn(
+                argv,
+                env=self._place.env(self._policy, request, {}),
+                cwd=self._policy.restart.cwd,
+                stdout=handle,
+                stderr=handle,
+                marker=request.action_id,
+            )
+        finally:
+            os.close(handle)
+
+    # --- What an earlier life of ours left ---
+
     async def find(self, record: ActionRecord) -> Tree | None:
-        """Nothing: what an earlier life of ours left running is ended, since its output leads nowhere any more."""
+        """Its process, if it runs and is the one that we would start; any other is ended."""
         tree = await find_tree(record.pid, record.start_time, record.request.action_id)
-        if tree is not None:
-            await self._place.end(self._policy.name, Orphan(tree), grace=self._policy.restart.stop_grace, number=self._signal())
+        if tree is None:
+            if record.pid:
+                # It ended while nobody watched: what it started may run on.
+                self._last = Orphan(Tree(pid=record.pid, start_time=record.start_time, marker=record.request.action_id))
+            return None
+        if tree.pid and record.settings == settings(self._policy) and self._can_listen():
+            return tree
+        self._place.log.info(
+            "agent.outdated",
+            message=f"{self._policy.name} runs with other settings than it has now: it is ended and started anew",
+            agent=self._policy.name,
+            pid=tree.pid or None,
+        )
+        await self._place.end(self._policy.name, Orphan(tree), grace=self._policy.restart.stop_grace, number=self._signal())
         return None
 
-    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:  # noqa: ARG002 - nothing is ever found
-        """Never asked for, since nothing is found."""
-        return ActionOutcome(result="interrupted", cause="it is started anew")
+    def _can_listen(self) -> bool:
+        if isinstance(self._output, LogOutput):
+            try:
+                self._output.attach()
+            except OSError:
+                return False
+        return True
 
-    def _signal(self) -> signal.Signals:
-        return signal.Signals[f"SIG{self._policy.restart.stop_signal}"]
+    async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
+        """Go on with the process that was found; how it will end is for its parent to know."""
+        now = self._place.clock.now()
+        self._child = self._last = Orphan(tree)
+        self._started_at = now.mono - max(0.0, (now.wall - record.started).total_seconds())
+        return ActionOutcome(result="ok")
 
-    async def _spawn(self, request: ActionRequest, argv: tuple[str, ...], output: int) -> Child:
-        return await spawn(
-            argv,
-            env=self._place.env(self._policy, request, {}),
-            cwd=self._policy.restart.cwd,
-            stdout=output,
-            stderr=output,
-            marker=request.action_id,
-        )
+    # --- While it lives ---
 
-    async def wait(self) -> ChildExited | None:
-        """Wait for the process to end, logging its output; None if it was ended by us."""
-        child, lines = self._child, self._lines
-        if child is None or lines is None:
+    async def wait(self) -> ChildExited | MemoryRead | None:
+        """Wait for the process to end, or to be measured; None if it was ended by us."""
+        child = self._child
+        if child is None:
             return None
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lines.pump)
-                code = await child.wait()
-                tasks.cancel_scope.cancel()
-            lines.drain()
-        finally:
-            lines.close()
+        measured: list[MemoryRead] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._output.pump)
+            if self._policy.restart.max_rss is not None or self._policy.restart.output is not None:
+                tasks.start_soon(self._look_after, child, measured, tasks.cancel_scope)
+            code = await child.wait()
+            tasks.cancel_scope.cancel()
+        if measured:
+            return measured[0]
+        self._output.drain()
         if self._child is not child:
             return None
         self._child = None
+        adopted = isinstance(child, Orphan)
         return ChildExited(
-            exit_code=code if code >= 0 else None,
-            signal=_signal_name(-code) if code < 0 else None,
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=_signal_name(-code) if code is not None and code < 0 else None,
             uptime_s=self._place.clock.now().mono - self._started_at,
+            adopted=adopted,
         )
 
+    async def _look_after(self, child: Child | Orphan, measured: list[MemoryRead], scope: anyio.CancelScope) -> None:
+        """Once a cycle, and everybody's at the same moment: all that are measured share one look then."""
+        cycle = self._policy.cycle
+        while True:
+            await anyio.sleep(cycle - anyio.current_time() % cycle)
+            await self._output.look_after()
+            if self._policy.restart.max_rss is None:
+                continue
+            rss = await self._place.meter.rss(child.tree)
+            if rss is not None:
+                measured.append(MemoryRead(rss=rss))
+                scope.cancel()
+                return
+
+    # --- Its end ---
+
     async def close(self) -> None:
-        """End the process and everything it started, within what the shutdown leaves."""
+        """End the process and everything it started, within what the shutdown leaves. It may be run again."""
+        strays = self._place.strays.take(self._policy.name)
+        async with anyio.create_task_group() as tasks:
+            for stray in strays:
+                tasks.start_soon(self._end_one, Orphan(stray.tree), False)
+            await self._end()
+        self._output.drain()
+        self._output.close()
+
+    async def _make_way(self) -> None:
+        last = self._last
+        if isinstance(last, Child) and last.returncode is not None and not last.left_group:
+            # What it may have left in other sessions is looked for once the next one runs.
+            self._last = None
+            restart = self._policy.restart
+            self._place.strays.add(
+                Stray(agent=self._policy.name, tree=last.tree, signal=self._signal(), grace=restart.stop_grace)
+            )
+            return
         await self._end()
-        if self._lines is not None:
-            self._lines.close()
 
     async def _end(self) -> None:
         # Forgotten first: what we end ourselves is no exit to be judged. One that died may have left children behind.
         last, self._last, self._child = self._last, None, None
         if last is not None:
-            grace = self._place.shutdown.bounded(self._policy.restart.stop_grace)
-            await self._place.end(self._policy.name, last, grace=grace, number=self._signal())
+            asked = isinstance(last, Child) and last.returncode is None
+            if isinstance(last, Child):
+                # Before anybody looks who belongs to it: many may be ended at once.
+                last.signal_group(self._signal(), signal.SIGCONT)
+            await self._end_one(last, asked)
+
+    async def _end_one(self, child: Child | Orphan, asked: bool) -> None:
+        grace = self._place.shutdown.bounded(self._policy.restart.stop_grace)
+        await self._place.end(self._policy.name, child, grace=grace, number=self._signal(), asked=asked)
+
+    def _signal(self) -> signal.Signals:
+        return signal.Signals[f"SIG{self._policy.restart.stop_signal}"]
+
+
+def _output(policy: AgentConfig, place: Workplace) -> Output:
+    restart = policy.restart
+    if restart.output is not None:
+        return FileOutput(restart.output, restart.output_max, restart.output_keep, policy.name, place.log)
+    return LogOutput(policy.name, place.folder / f"{policy.name}.out", place.clock, place.log)
 
 
 def _signal_name(number: int) -> str:
-    try:
+    with contextlib.suppress(ValueError):
         return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-class _Lines:
-    """The pipe from a child: each line an `agent.output` event, at most so many a second."""
-
-    def __init__(self, agent: str, place: Workplace) -> None:
-        self._agent = agent
-        self._place = place
-        self._ours, self.theirs = os.pipe()
-        os.set_blocking(self._ours, False)
-        self._rest = b""
-        self._second = 0.0
-        self._count = 0
-        self._skipped = 0
-        self._ended = False
-
-    def handed_over(self) -> None:
-        """The child has its own copy of the other end."""
-        os.close(self.theirs)
-        self.theirs = -1
-
-    def close(self) -> None:
-        for end in (self._ours, self.theirs):
-            if end >= 0:
-                os.close(end)
-        self._ours = self.theirs = -1
-
-    async def pump(self) -> None:
-        """Read until the last holder of the other end is gone."""
-        while not self._ended:
-            await anyio.wait_readable(self._ours)
-            self._read()
-
-    def drain(self) -> None:
-        """Take what is there at the end, and the unfinished last line."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(16):
-                if not self._ended:
-                    self._read()
-        if self._rest:
-            self._take([self._rest])
-        self._tell_skipped()
-
-    def _read(self) -> None:
-        piece = os.read(self._ours, PIECE)
-        self._ended = not piece
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        # A line without an end must not be kept for ever.
-        if len(self._rest) > LINE:
-            lines.append(self._rest)
-            self._rest = b""
-        self._take(lines)
-
-    def _take(self, lines: list[bytes]) -> None:
-        """Log what the second has room for. The rest is only counted: a piece may hold tens of thousands of lines."""
-        now = self._place.clock.now().mono
-        if now >= self._second + 1.0:
-            self._tell_skipped()
-            self._second, self._count = now, 0
-        room = LINES - self._count
-        for line in lines[:room]:
-            self._tell(line)
-        self._count += len(lines[:room])
-        self._skipped += len(lines[room:])
-
-    def _tell(self, line: bytes) -> None:
-        text = line[:LINE].decode("utf-8", "replace").rstrip("\r")
-        if text.strip():
-            self._place.log.info("agent.output", message=text, agent=self._agent)
-
-    def _tell_skipped(self) -> None:
-        if self._skipped:
-            skipped, self._skipped = self._skipped, 0
-            self._place.log.warning(
-                "agent.output.skipped",
-                message=f"{skipped} lines of {self._agent} came too fast and were skipped",
-                agent=self._agent,
-                dropped=skipped,
-            )
+    return f"signal {number}"

@@ -1,6 +1,6 @@
 """A person's word that an agent is to be left alone, or not any more. Pure."""
 
-from collections_supervisor.agents import tally
+from collections_supervisor.agents import by_hand, tally
 from collections_supervisor.agents.attempts import skipped
 from collections_supervisor.agents.silence import grace, is_owned
 from collections_supervisor.agents.state import GiveSlotBack, Pause
@@ -14,8 +14,12 @@ def command(turn: Turn, word: AgentCommand) -> None:
     match word.what:
         case "pause":
             _pause(turn, word)
-        case "resume":  # pragma: no branch - there is no other
+        case "resume":
             resume(turn, "a person said so")
+        case "stop":
+            by_hand.stop(turn, word)
+        case "start":  # pragma: no branch - there is no other
+            by_hand.start(turn, word)
 
 
 def expire(turn: Turn) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor.agents.state import ActionRecord, AgentState, ChildExited
+from collections_supervisor.agents.state import ActionRecord, AgentState, ChildExited, MemoryRead
 from collections_supervisor.messages import ActionOutcome, ActionRequest, Now, Reading
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.process_tree import Tree
@@ -49,15 +49,15 @@ class Runner(Protocol):
         ...
 
     async def adopt(self, record: ActionRecord, tree: Tree) -> ActionOutcome:
-        """Watch such an action to its end, or to its deadline. Cancelling it ends the action."""
+        """Watch such an action to its end, or to its deadline; cancelling it ends the action. Or take such a process over."""
         ...
 
-    async def wait(self) -> ChildExited | None:
-        """Wait for the owned process to end; None if we ended it, or own none."""
+    async def wait(self) -> ChildExited | MemoryRead | None:
+        """Wait for the owned process to end, or for news of it; None if we ended it, or own none."""
         ...
 
     async def close(self) -> None:
-        """End the owned process and all that it started, within the deadline of the shutdown."""
+        """End the owned process and all that it started, within the deadline of the shutdown; it may be run again."""
         ...
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from collections_supervisor.agents import outcomes, tally
+from collections_supervisor.agents import outcomes, owned_life, tally
 from collections_supervisor.agents.attempts import fingerprint
 from collections_supervisor.agents.silence import grace, is_owned
 from collections_supervisor.agents.state import ActionRecord, AgentState, Attempt, Resumed
@@ -18,6 +18,11 @@ PREPARATION = 30.0
 
 def resumed(turn: Turn, event: Resumed) -> None:
     """Take over what was kept, and what was written down after that."""
+    if is_owned(turn.policy) and event.record is not None and event.running:
+        owned_life.adopted(turn, event.record)
+        if event.excused:
+            turn.set(grace_until=turn.now.mono + grace(turn.policy))
+        return
     if event.record is not None:
         _take_record(turn, event.record, running=event.running)
     attempt = turn.state.attempt
@@ -127,6 +132,7 @@ def record_of(policy: AgentConfig, state: AgentState, argv: tuple[str, ...], boo
         starts=tuple(now.wall + timedelta(seconds=start - now.mono) for start in state.starts),
         outcomes=state.outcomes,
         durations=state.durations,
+        settings=owned_life.settings(policy) if is_owned(policy) else "",
     )
 
 

@@ -110,4 +110,5 @@ def dormant(state: AgentState, now: float) -> AgentState:
         pause=state.pause,
         outcomes=counted.outcomes,
         durations=counted.durations,
+        stopped=state.stopped,
     )

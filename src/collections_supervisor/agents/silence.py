@@ -21,6 +21,11 @@ def is_owned(policy: AgentConfig) -> bool:
     return policy.restart.kind == "process"
 
 
+def is_left_alone(state: AgentState) -> bool:
+    """Whether a person has it paused or stopped: nothing is missed, restarted or told meanwhile."""
+    return state.pause is not None or state.stopped is not None
+
+
 def has_beaten(state: AgentState, child: Child) -> bool:
     """Whether a beat came in this life of an owned process."""
     return state.beat is not None and state.beat.stamp > child.started

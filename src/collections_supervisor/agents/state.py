@@ -60,6 +60,13 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """A person ended a process of ours: it stays so until it is started by hand."""
+
+    since: datetime
+    reason: str = ""
+
+
 class Child(msgspec.Struct, frozen=True, kw_only=True):
     """The living process of an agent that is ours."""
 
@@ -131,6 +138,9 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     flapping: datetime | None = None
     """Since when it goes up and down too often."""
     pause: Pause | None = None
+    stopped: Stop | None = None
+    oversized: int = 0
+    """Measurements in a row in which an owned process used more memory than it may."""
     outcome: ActionOutcome | None = None
     """How the last restart failed: what a person will want to see of it."""
     outcomes: dict[RestartOutcome, int] = {}
@@ -160,6 +170,8 @@ class ActionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """How all restarts before this one ended."""
     tokens_total: int = 0
     """As it was before this action."""
+    settings: str = ""
+    """What an owned process was started with: one that would be started with something else now is not taken over."""
     pid: int = 0
     """0 until it was spawned, and for ever if we died in between."""
     start_time: int = 0
@@ -203,6 +215,15 @@ class ChildExited(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None
     signal: str | None
     uptime_s: float
+    adopted: bool = False
+    """An earlier life of ours had started it: how it ended is for its parent to know, and nobody else."""
+
+
+class MemoryRead(msgspec.Struct, frozen=True, kw_only=True):
+    """An owned process and all that descends from it were measured, as they are once a cycle where that is bounded."""
+
+    rss: int
+    """Bytes."""
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +237,7 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """The machine was off or asleep meanwhile, so that nobody can have beaten."""
 
 
-Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed | AgentCommand
+Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | MemoryRead | Resumed | AgentCommand
 
 
 # --- Effects ---------------------------------------------------------------------------------------------------------
@@ -246,4 +267,8 @@ class RunAction(msgspec.Struct, frozen=True, kw_only=True):
     request: ActionRequest
 
 
-Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | Emit
+class EndChild(msgspec.Struct, frozen=True, kw_only=True):
+    """End the owned process, which nobody is to hear of as of an exit."""
+
+
+Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | EndChild | Emit

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, threshold_deadline
+from collections_supervisor.agents.silence import deadline_stamp, deadlines_passed, is_left_alone, threshold_deadline
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.agents.view import view
 from collections_supervisor.config.schema import AgentConfig
@@ -16,7 +16,7 @@ def changed(policy: AgentConfig, state: AgentState, now: Now) -> AgentChanged:
     """The agent as the coordinator is to know it. Nobody is told of an agent's trouble while a person has it paused."""
     passed = deadlines_passed(policy, state, now)
     attempt = state.attempt
-    paused = state.pause is not None
+    paused = is_left_alone(state)
     return AgentChanged(
         report=view(policy, state, now),
         trouble=state.trouble if not paused else None,

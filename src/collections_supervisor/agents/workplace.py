@@ -10,11 +10,13 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.orphan import Orphan
+from collections_supervisor.agents.strays import Strays
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.process import Child, SpawnError, child_environment
-from collections_supervisor.system.process_tree import end_trees
+from collections_supervisor.system.process_endings import Endings
+from collections_supervisor.system.process_memory import Meter
 from collections_supervisor.system.shutdown import Shutdown
 
 END = 15.0
@@ -35,6 +37,9 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     shutdown: Shutdown
     clock: Clock
     log: FilteringBoundLogger
+    endings: Endings = msgspec.field(default_factory=Endings)
+    strays: Strays = msgspec.field(default_factory=Strays)
+    meter: Meter = msgspec.field(default_factory=Meter)
 
     def env(self, policy: AgentConfig, request: ActionRequest, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment of one action: ours, the configured one, and who and what it is about."""
@@ -48,10 +53,21 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
             about["COLLECTIONS_SUPERVISOR_HEARTBEAT"] = str(logs[0])
         return child_environment(self.environment, {**policy.restart.env, **extra, **about}, drop=self.secrets)
 
-    async def end(self, agent: str, child: Child | Orphan, *, grace: float, number: signal.Signals = signal.SIGTERM) -> None:
-        """End a child and everything that it started; the grace is cut short by the operator's second signal."""
+    async def end(
+        self,
+        agent: str,
+        child: Child | Orphan,
+        *,
+        grace: float,
+        number: signal.Signals = signal.SIGTERM,
+        asked: bool = False,
+    ) -> None:
+        """End a child and everything that it started; the grace is cut short by the operator's second signal.
+
+        `asked`: its own process group has had the signal.
+        """
         with anyio.move_on_after(grace + END, shield=True):
-            left = await end_trees([child.tree], grace=grace, signal=number, kill_now=self.shutdown.kill_now)
+            left = await self.endings.end(child.tree, grace=grace, signal=number, asked=asked, kill_now=self.shutdown.kill_now)
             if not left:
                 await child.wait()
                 return

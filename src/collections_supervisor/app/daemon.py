@@ -88,6 +88,7 @@ class Daemon:
                 self._supervise(sinks, "journal", parts.journal, parts)
             if parts.deadman is not None:
                 self._supervise(sinks, "deadman", parts.deadman, parts)
+            self._supervise(sinks, "sweeper", parts.sweeper, parts)
             if parts.reporter is not None:
                 self._supervise(sinks, "reporter", parts.reporter, parts)
             if parts.metrics is not None:

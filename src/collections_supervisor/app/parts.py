@@ -20,6 +20,7 @@ from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.ports import Heartbeat, MemoryJournal, Runner
 from collections_supervisor.agents.ports import Ports as AgentPorts
 from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.own_counts import OwnCounts
@@ -151,6 +152,7 @@ class Parts:
         )
         self.deadman = self._make_deadman()
         self.pulse = self._make_pulse()
+        self.sweeper = Sweeper(self._place.strays, shutdown, run.log)
         grouping = config.escalation.group_wait > 0 and not run.once
         self.journal = self._make_journal()
         slots = RestartSlots(config.max_concurrent, reviewing=grouping and len(config.agents) >= HOST_SIZE)

@@ -165,6 +165,48 @@ class AgentExited(Line, frozen=True, tag="agent.exited"):
     adopted: bool
 
 
+class AgentStopped(Line, frozen=True, tag="agent.stopped"):
+    """A person had an owned process ended, and it stays so until it is started by hand."""
+
+    level: Literal["info"]
+    agent: str
+    reason: str | None
+
+
+class AgentCommandRefused(Line, frozen=True, tag="agent.command.refused"):
+    """A person's word that is of no use for this agent."""
+
+    level: Literal["warning"]
+    agent: str
+    command: str
+
+
+class AgentMemoryExceeded(Line, frozen=True, tag="agent.memory.exceeded"):
+    """An owned process uses more memory than `restart.max_rss` and is started anew."""
+
+    level: Literal["warning"]
+    agent: str
+    rss_bytes: Count
+    max_rss_bytes: Count
+
+
+class AgentOutdated(Line, frozen=True, tag="agent.outdated"):
+    """An owned process of an earlier life runs with other settings than now: it is ended and started anew."""
+
+    level: Literal["info"]
+    agent: str
+    pid: Count | None
+
+
+class AgentOutputUnrotated(Line, frozen=True, tag="agent.output.unrotated"):
+    """The file that an owned process writes into cannot be rotated and grows on."""
+
+    level: Literal["warning"]
+    agent: str
+    path: str
+    reason: str
+
+
 class AgentOutput(Line, frozen=True, tag="agent.output"):
     """A line that an owned process wrote."""
 

@@ -35,8 +35,9 @@ ROWS: tuple[tuple[type[Line], ...], ...] = (
     (outside.QueueUnhealthy, outside.QueueEscalated),
     (agents.AgentFlappingStarted, agents.AgentFlappingStopped),
     (agents.AgentPaused, agents.AgentResumed, agents.AgentAcknowledged),
-    (agents.AgentStarted, agents.AgentExited),
-    (agents.AgentOutput, agents.AgentOutputSkipped),
+    (agents.AgentStarted, agents.AgentExited, agents.AgentStopped, agents.AgentCommandRefused),
+    (agents.AgentMemoryExceeded, agents.AgentOutdated),
+    (agents.AgentOutput, agents.AgentOutputSkipped, agents.AgentOutputUnrotated),
     (
         outside.EscalationDelivered,
         outside.EscalationFailed,

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from collections_supervisor.config.schema import RestartKind
 from collections_supervisor.events.line import Count, Line
 
@@ -71,12 +73,13 @@ class AgentRestartInterrupted(Unproven, frozen=True, tag="agent.restart.interrup
 
 
 class AgentRestartAdopted(Line, frozen=True, tag="agent.restart.adopted"):
-    """A restart that an earlier life of this program began still runs and is watched again."""
+    """A restart, or an owned process (with its `pid`), that an earlier life of ours began still runs and is watched again."""
 
-    level: Literal["warning"]
+    level: Literal["warning", "info"]
     agent: str
     attempt: Count
     action_id: str
+    pid: Count | UnsetType | None = UNSET
 
 
 class AgentRestartSkipped(Line, frozen=True, tag="agent.restart.skipped"):

@@ -61,6 +61,8 @@ class Child:
         self.marker = marker
         self.returncode: int | None = None
         """None until somebody waited for the end. Negative: ended by that signal."""
+        self.left_group = False
+        """Whether others of its process group were still there when its status was taken."""
         self._pidfd = pidfd
         self._turn = anyio.Lock()
 
@@ -80,10 +82,22 @@ class Child:
                 await anyio.sleep(_POLL)
         return code
 
+    def signal_group(self, *numbers: int) -> None:
+        """Send these signals, in this order, to its process group, unless its status was taken already.
+
+        Until then its number, and with it that of the group, is nobody else's.
+        """
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                for number in numbers:
+                    os.killpg(self.pid, number)
+
     def _take_status(self) -> int | None:
         if self.returncode is None:
             self.returncode = _reap(self.pid)
             if self.returncode is not None:
+                # Asked at once: the number of a group that is gone can be given to somebody else, but numbers come in turn.
+                self.left_group = _has_group(self.pid)
                 self._close()
         return self.returncode
 
@@ -202,6 +216,16 @@ def _reap(pid: int) -> int | None:
     except ChildProcessError:
         return UNKNOWN_EXIT
     return os.waitstatus_to_exitcode(status) if reaped else None
+
+
+def _has_group(number: int) -> bool:
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody in it has become another user
+        return True
+    return True
 
 
 def _bury_abandoned() -> None:

@@ -27,6 +27,8 @@ _EXEC_TIME = 0.005
 _EXEC_LOOKS = 2
 """A process that is just becoming another program has no environment for an instant: look again, so often, after so long."""
 _PS_TIMEOUT = 5.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_KIB = 1024
 
 
 class Facilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     start_time: int
     exited: bool
     """It has ended and only waits for its parent to take its status (a zombie)."""
+    rss: int = 0
+    """Bytes that it has in memory, those that it shares with others included."""
 
 
 def start_time(pid: int, facilities: Facilities = HERE) -> int | None:
@@ -125,6 +129,7 @@ def _read_stat(pid: int) -> Process | None:
         start_time=int(members[19]),
         # A process whose first thread has ended looks like a zombie while its other threads run on.
         exited=state in b"ZXx" and threads <= 1,
+        rss=int(members[21]) * _PAGE,
     )
 
 
@@ -149,8 +154,8 @@ def _read(path: str, limit: int) -> bytes:
 
 
 def _from_ps(*selection: str) -> Iterator[Process]:
-    for line in _ps(*selection, "-o", "pid=,ppid=,pgid=,stat=,lstart="):
-        pid, parent, group, state, *started = line.split()
+    for line in _ps(*selection, "-o", "pid=,ppid=,pgid=,stat=,rss=,lstart="):
+        pid, parent, group, state, rss, *started = line.split()
         # `ps` prints no usable session everywhere, the kernel tells it; a process that has just gone leaves the table.
         with contextlib.suppress(OSError):
             yield Process(
@@ -160,6 +165,7 @@ def _from_ps(*selection: str) -> Iterator[Process]:
                 session=os.getsid(int(pid)),
                 start_time=int(datetime.strptime(" ".join(started), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()),
                 exited=state.startswith("Z"),
+                rss=int(rss) * _KIB,
             )
 
 

@@ -45,18 +45,19 @@ async def end_trees(
     grace: float,
     signal: int = SIGTERM,
     kill_now: anyio.Event | None = None,
+    asked: Collection[int] = (),
     facilities: Facilities = HERE,
 ) -> tuple[int, ...]:
     """End all of `trees` at once: `signal`, up to `grace` seconds for all of them together, then SIGKILL.
 
     Returns as soon as nothing is left, with the pids of those that could not be ended. Setting `kill_now` cuts the grace
-    short. Takes at most `grace` plus a few seconds: a caller that must not leave children behind shields it with that
-    deadline. The exit status of a tree's own command is left to its `Child`.
+    short. The process groups in `asked` have had their signal. Takes at most `grace` plus a few seconds: a caller that must
+    not leave children behind shields it with that deadline. The exit status of a tree's own command is left to its `Child`.
     """
-    hunt = _Hunt(trees, facilities)
+    hunt = _Hunt(trees, frozenset(asked), facilities)
     if not await hunt.look():
         return hunt.survivors()
-    await hunt.send(signal, SIGCONT)
+    await hunt.ask(signal)
     await _within(grace, kill_now, lambda: _ask(hunt, signal))
     if hunt.left:
         with anyio.move_on_after(_KILL_DEADLINE):
@@ -71,13 +72,13 @@ async def _ask(hunt: "_Hunt", signal: int) -> None:
     while hunt.left:
         await hunt.outlast()
         if await hunt.look():
-            await hunt.send(signal, SIGCONT)
+            await hunt.ask(signal)
 
 
 async def _kill(hunt: "_Hunt") -> None:
     # Looked for again soon: what cannot die must not hide what was born meanwhile.
     while await hunt.look():
-        await hunt.send(SIGKILL)
+        await hunt.kill()
         with anyio.move_on_after(_KILL_ROUND):
             await hunt.outlast()
 
@@ -125,8 +126,9 @@ def _closure(seeds: Iterable[int], followers: Mapping[int, Collection[int]]) -> 
 class _Hunt:
     """One call of `end_trees`: what it has found so far and what of that is left."""
 
-    def __init__(self, trees: Sequence[Tree], facilities: Facilities) -> None:
+    def __init__(self, trees: Sequence[Tree], asked: frozenset[int], facilities: Facilities) -> None:
         self._trees = trees
+        self._asked = asked
         self._facilities = facilities
         self._known: set[tuple[int, int]] = set()
         self._found: dict[int, Process] = {}
@@ -156,9 +158,17 @@ class _Hunt:
         self.left = [process for process in self._found.values() if not process.exited]
         return self.left
 
-    async def send(self, *numbers: int) -> None:
-        """Send these signals to everything that is left."""
-        await _hop(_TABLES, _TABLE_DEADLINE, lambda: send(self.left, self._found, numbers, self._facilities))
+    async def ask(self, number: int) -> None:
+        """Ask everything that is left to end, and wake it for that; but nobody twice."""
+        await self._send([process for process in self.left if process.group not in self._asked], number, SIGCONT)
+
+    async def kill(self) -> None:
+        """Kill everything that is left."""
+        await self._send(self.left, SIGKILL)
+
+    async def _send(self, targets: list[Process], *numbers: int) -> None:
+        if targets:
+            await _hop(_TABLES, _TABLE_DEADLINE, lambda: send(targets, self._found, numbers, self._facilities))
 
     async def outlast(self) -> None:
         """Wait until all that is left now has ended: one after the other, which takes as long as the slowest and one pidfd."""
