@@ -109,15 +109,15 @@ class OwnedProcess:
         child = self._child
         if child is None:
             return None
-        measured: list[MemoryRead] = []
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._output.pump)
-            if self._policy.restart.max_rss is not None or self._policy.restart.output is not None:
-                tasks.start_soon(self._look_after, child, measured, tasks.cancel_scope)
+        self._output.listen()
+        restart = self._policy.restart
+        if restart.max_rss is None and restart.output is None:
             code = await child.wait()
-            tasks.cancel_scope.cancel()
-        if measured:
-            return measured[0]
+        else:
+            news = await self._wait_and_look_after(child)
+            if isinstance(news, MemoryRead):
+                return news
+            code = news
         self._output.drain()
         if self._child is not child:
             return None
@@ -129,6 +129,14 @@ class OwnedProcess:
             uptime_s=self._place.clock.now().mono - self._started_at,
             adopted=adopted,
         )
+
+    async def _wait_and_look_after(self, child: Child | Orphan) -> int | MemoryRead | None:
+        measured: list[MemoryRead] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._look_after, child, measured, tasks.cancel_scope)
+            code = await child.wait()
+            tasks.cancel_scope.cancel()
+        return measured[0] if measured else code
 
     async def _look_after(self, child: Child | Orphan, measured: list[MemoryRead], scope: anyio.CancelScope) -> None:
         """Once a cycle, and everybody's at the same moment: all that are measured share one look then."""

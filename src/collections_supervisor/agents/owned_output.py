@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.owned_lines import Lines
 from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.listening import Listener
 from collections_supervisor.system.process_errors import SpawnError
 from collections_supervisor.system.rotation import rotate
 from collections_supervisor.system.threads import WRITES, hop
@@ -36,12 +37,12 @@ class Output(Protocol):
         """A descriptor for the process to write into, which the caller closes. Raises SpawnError."""
         ...
 
-    async def pump(self) -> None:
-        """Take what it writes, until cancelled."""
+    def listen(self) -> None:
+        """Take what it writes, as it comes, until it is drained."""
         ...
 
     def drain(self) -> None:
-        """It has ended: take what is still there."""
+        """It has ended: take what is still there, and listen no more."""
         ...
 
     async def look_after(self) -> None:
@@ -63,9 +64,7 @@ class LogOutput:
         self._reading = -1
         self._spare = -1
         """Our copy of the other end, where the pipe has no name to open it by."""
-        self._busy = False
-        self._retired: list[int] = []
-        """What is closed once nobody waits for it any more."""
+        self._listener: Listener | None = None
 
     async def handle(self) -> int:
         """The other end of the pipe; one without a name where none can be made in the folder, which then does not outlive us."""
@@ -81,35 +80,24 @@ class LogOutput:
         """Go on reading what an earlier life of ours read. Raises OSError if its pipe is gone."""
         self._reading = _open(self._path, os.O_NONBLOCK)
 
-    async def pump(self) -> None:
-        """Read until cancelled."""
-        reading = self._reading
-        if reading < 0:
-            return
-        self._busy = True
-        try:
-            while True:
-                await self._wait(reading)
-                if self._read(reading) == PIECE and self._lines.skipped:
-                    await anyio.sleep(PACE)
-        finally:
-            self._busy = False
-            self._close_retired()
+    def listen(self) -> None:
+        """Read whenever there is something."""
+        if self._reading >= 0 and self._listener is None:
+            self._listener = Listener(self._reading, self._heard)
 
-    async def _wait(self, reading: int) -> None:
-        """Wait for more; meanwhile tell what was skipped when its second is over."""
-        if self._lines.skipped:
-            with anyio.move_on_after(self._lines.second_ends(self._now())):
-                await anyio.wait_readable(reading)
-                return
-            self._lines.tell_skipped()
-        await anyio.wait_readable(reading)
+    def _heard(self) -> None:
+        read = self._read()
+        if self._lines.skipped and self._listener is not None:
+            self._listener.remind(self._lines.second_ends(self._now()), self._lines.tell_skipped)
+            if read == PIECE:
+                self._listener.pause(PACE)
 
     def drain(self) -> None:
         """Take what is there, and the unfinished last line."""
+        self._deafen()
         if self._reading >= 0:
             for _ in range(16):
-                if not self._read(self._reading):
+                if not self._read():
                     break
         self._lines.end(self._now())
 
@@ -117,19 +105,21 @@ class LogOutput:
         """There is nothing to do: what is read is gone."""
 
     def close(self) -> None:
-        """Close our ends, as soon as nobody waits for them."""
-        self._retired += [end for end in (self._reading, self._spare) if end >= 0]
+        """Close our ends."""
+        self._deafen()
+        for end in (self._reading, self._spare):
+            if end >= 0:
+                os.close(end)
         self._reading = self._spare = -1
-        if not self._busy:
-            self._close_retired()
 
-    def _close_retired(self) -> None:
-        while self._retired:
-            os.close(self._retired.pop())
+    def _deafen(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
-    def _read(self, reading: int) -> int:
+    def _read(self) -> int:
         try:
-            piece = os.read(reading, PIECE)
+            piece = os.read(self._reading, PIECE)
         except BlockingIOError:
             return 0
         self._lines.take(piece, self._now())
@@ -207,7 +197,7 @@ class FileOutput:
                 raise FileExistsError("it is no file")
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
 
-    async def pump(self) -> None:
+    def listen(self) -> None:
         """Nothing passes through us."""
 
     def drain(self) -> None:

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from collections_supervisor.system.process_errors import SpawnError, check_enterable, explain, find_program
-from collections_supervisor.system.process_table import HERE, MARKER_VARIABLE, Facilities, start_time
+from collections_supervisor.system.process_table import HERE, MARKER_VARIABLE, STARTED, Facilities, start_time
 from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.threads import DaemonPool, hop
 
@@ -206,6 +206,8 @@ def _child_of(pid: int, marker: str, facilities: Facilities) -> Child:
     with contextlib.suppress(OSError):  # no descriptor left; the child lives and can be waited for without either
         started = start_time(pid, facilities)
         pidfd = os.pidfd_open(pid) if facilities.pidfd else None
+    if started is not None:
+        STARTED[pid] = started
     return Child(pid, started or 0, marker, pidfd)
 
 
@@ -214,7 +216,10 @@ def _reap(pid: int) -> int | None:
     try:
         reaped, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
+        STARTED.pop(pid, None)
         return UNKNOWN_EXIT
+    if reaped:
+        STARTED.pop(pid, None)
     return os.waitstatus_to_exitcode(status) if reaped else None
 
 

@@ -42,6 +42,10 @@ HERE = Facilities(pidfd=hasattr(os, "pidfd_open"), procfs=Path("/proc/self/stat"
 """What this machine has."""
 
 
+STARTED: dict[int, int] = {}
+"""The commands that we started and whose status nobody has taken yet, with their start times."""
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the list. `start_time` is in clock ticks since boot (Linux) or seconds since 1970 (elsewhere)."""
 

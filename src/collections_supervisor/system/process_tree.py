@@ -11,7 +11,7 @@ import anyio
 import msgspec
 
 from collections_supervisor.system.process_signal import open_pidfd, send
-from collections_supervisor.system.process_table import HERE, Facilities, Process, read_markers, read_table
+from collections_supervisor.system.process_table import HERE, STARTED, Facilities, Process, read_markers, read_table
 from collections_supervisor.system.threads import DaemonPool, hop
 
 T = TypeVar("T")
@@ -113,6 +113,21 @@ def members(
     return {pid: others[pid] for pid in _closure(seeds, followers)}
 
 
+def _doubtful(table: Mapping[int, Process], trees: Sequence[Tree]) -> list[int]:
+    """The processes that only their marker could tell to be of one of `trees`: looking into all of them would be dear."""
+    # Nothing in a tree is older than its command.
+    oldest = min(tree.start_time for tree in trees)
+    # Nobody can enter the session of somebody else: what lies in that of one of the commands belongs to it as it is, and
+    # what lies in that of another child of ours does not.
+    known = STARTED | {tree.pid: tree.start_time for tree in trees}
+    decided = {pid for pid, started in known.items() if pid in table and table[pid].start_time == started}
+    return [
+        process.pid
+        for process in table.values()
+        if process.start_time >= oldest and not process.exited and process.session not in decided
+    ]
+
+
 def _closure(seeds: Iterable[int], followers: Mapping[int, Collection[int]]) -> set[int]:
     found = set(seeds)
     pending = list(found)
@@ -191,10 +206,8 @@ class _Hunt:
     async def _markers(self, table: Mapping[int, Process]) -> dict[int, str]:
         if not self._by_marker:
             return {}
-        # Nothing in a tree is older than its command, which leaves few processes to look into.
-        oldest = min(tree.start_time for tree in self._trees)
-        young = [process.pid for process in table.values() if process.start_time >= oldest and not process.exited]
-        markers = await _hop(_MARKERS, _MARKER_DEADLINE, lambda: read_markers(young, self._facilities))
+        doubtful = _doubtful(table, self._trees)
+        markers = await _hop(_MARKERS, _MARKER_DEADLINE, lambda: read_markers(doubtful, self._facilities))
         # A thread that hangs in a stuck process is lost to us: one is enough, descent has to do from here on.
         self._by_marker = markers is not None
         return markers or {}
