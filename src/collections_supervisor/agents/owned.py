@@ -156,10 +156,12 @@ class OwnedProcess:
 
     async def close(self) -> None:
         """End the process and everything it started, within what the shutdown leaves. It may be run again."""
-        strays = self._place.strays.take(self._policy.name)
-        async with anyio.create_task_group() as tasks:
-            for stray in strays:
-                tasks.start_soon(self._end_one, Orphan(stray.tree), False)
+        if strays := self._place.strays.take(self._policy.name):
+            async with anyio.create_task_group() as tasks:
+                for stray in strays:
+                    tasks.start_soon(self._end_one, Orphan(stray.tree), False)
+                await self._end()
+        else:
             await self._end()
         self._output.drain()
         self._output.close()

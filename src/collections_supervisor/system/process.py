@@ -64,7 +64,8 @@ class Child:
         self.left_group = False
         """Whether others of its process group were still there when its status was taken."""
         self._pidfd = pidfd
-        self._turn = anyio.Lock()
+        self._watched: anyio.Event | None = None
+        """Set when the one who waits on the pidfd does so no more."""
 
     @property
     def tree(self) -> Tree:
@@ -73,14 +74,26 @@ class Child:
 
     async def wait(self) -> int:
         """The exit code, negative if a signal ended it. May be awaited by several tasks, and cancelled."""
-        # One at a time: an event loop takes one reader for a file descriptor. The next one takes over if that is cancelled.
-        async with self._turn:
-            if self.returncode is None and self._pidfd is not None:
-                await anyio.wait_readable(self._pidfd)
-            # Without a pidfd there is nothing to wait on that needs no thread.
-            while (code := self._take_status()) is None:  # noqa: ASYNC110
+        while (code := self._take_status()) is None:
+            if self._pidfd is None:
+                # There is nothing to wait on that needs no thread.
                 await anyio.sleep(_POLL)
+            elif self._watched is not None:
+                await self._watched.wait()
+            else:
+                await self._watch(self._pidfd)
         return code
+
+    async def _watch(self, pidfd: int) -> None:
+        # One at a time: an event loop takes one reader for a file descriptor. The next one takes over if that is cancelled.
+        watched = self._watched = anyio.Event()
+        try:
+            await anyio.wait_readable(pidfd)
+        finally:
+            self._watched = None
+            watched.set()
+            if self.returncode is not None:
+                self._close()
 
     def signal_group(self, *numbers: int) -> None:
         """Send these signals, in this order, to its process group, unless its status was taken already.
@@ -98,7 +111,8 @@ class Child:
             if self.returncode is not None:
                 # Asked at once: the number of a group that is gone can be given to somebody else, but numbers come in turn.
                 self.left_group = _has_group(self.pid)
-                self._close()
+                if self._watched is None:
+                    self._close()
         return self.returncode
 
     def _close(self) -> None:
