@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reporting import stories
+from tests.reporting.conftest import NOW
 
 from collections_supervisor.messages import AgentError, AgentReport, Held, IncidentReport, Report, Undelivered
 from collections_supervisor.reporting.dashboard import render
 from collections_supervisor.reporting.report_json import encode_report
+from collections_supervisor.reporting.words import next_step
 
 MakeReport = Callable[..., Report]
 MakeAgent = Callable[..., AgentReport]
@@ -167,6 +169,16 @@ def test_the_last_page_says_stopped(make_report: MakeReport, make_agent: MakeAge
     assert "renews itself" not in shown.text()
     assert [script.get("type") for script in shown.tags("script")] == ["application/json"]
     assert shown.tags("html")[0] == {"lang": "en", "class": "past"}
+
+
+@pytest.mark.parametrize(("how", "promised"), [({}, True), ({"stopped_at": NOW}, False), ({"stale": True}, False)])
+def test_no_restart_is_promised_where_nobody_would_make_it(
+    how: dict[str, Any], promised: bool, make_report: MakeReport, make_agent: MakeAgent, make_incident: MakeIncident
+) -> None:
+    dead = make_agent("mailer", "unhealthy", next_attempt_at=NOW + timedelta(seconds=30))
+    report = make_report(dead, incidents=(make_incident(agent="mailer"),), **how)
+    assert page(report).text().lower().count("restart 11:02:14") == promised
+    assert next_step(report.incidents[0], report).startswith("restart at 11:02:14") == promised
 
 
 def test_a_page_that_nobody_renews_says_so_and_never_cries(make_report: MakeReport, make_agent: MakeAgent) -> None:

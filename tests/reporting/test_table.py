@@ -66,6 +66,18 @@ def test_a_stopped_program_watches_nothing(make_agent: Make, make_report: Make, 
     assert "nothing is being watched" in text
 
 
+def test_nothing_comes_where_nobody_would_do_it(make_agent: Make, make_report: Make, now: datetime) -> None:
+    dead = make_agent("mailer", "unhealthy", next_attempt_at=now + timedelta(seconds=30))
+    agents = (dead, make_agent("watcher"))
+
+    def coming(**how: object) -> list[str]:
+        lines = lines_of(format_report(make_report(*agents, **how), 120, color=False))
+        return [line.rpartition("  ")[2] for line in lines if line.startswith(("unhealthy", "healthy"))]
+
+    assert coming() == ["restart in 30 s", "miss in 59 min"]
+    assert coming(stopped_at=now) == coming(stale=True) == ["-", "-"]
+
+
 def test_one_row_for_each_agent_the_worst_on_top(make_agent: Make, make_report: Make, now: datetime) -> None:
     mailer = make_agent("mailer", missed=0, restarts_24h=1, budget_left_24h=11)
     watcher = make_agent("watcher", "unhealthy", missed=1, last_heartbeat=now - timedelta(hours=3), budget_left_24h=None)
@@ -140,7 +152,7 @@ def test_the_reason_of_a_hold_is_not_said_twice(make_agent: Make, make_report: M
     text = format_report(make_report(agent), 120, color=False)
 
     assert text.count("it is broken") == 1
-    assert "until it beats or a person acts" in text
+    assert "until it recovers or a person acts" in text
 
 
 def test_open_incidents_stand_above_the_agents(make_agent: Make, make_incident: Make, make_report: Make, now: datetime) -> None:

@@ -122,6 +122,7 @@ def _words() -> dict[str, Any]:
         "bars": drawn(timeline.bars),
         "by_invoice": book_words.by_invoice,
         "clock": words.clock,
+        "comes": words.comes,
         "condition": said(words.condition),
         "counts": words.counts,
         "details_id": words.details_id,

@@ -91,16 +91,16 @@ def _undelivered(lost: Undelivered, report: Report, width: int) -> Iterator[str]
 
 
 def _agents(report: Report, width: int, color: bool) -> Iterator[str]:
-    agents, now = words.worst_first(report), report.generated_at
+    agents = words.worst_first(report)
     for headings in (_HEADINGS, _SHORT_HEADINGS):
-        rows = [_cells(agent, now, short=headings is _SHORT_HEADINGS) for agent in agents]
+        rows = [_cells(agent, report, short=headings is _SHORT_HEADINGS) for agent in agents]
         columns = [max(columns_of(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
         if sum(columns) + len(GAP) * (len(columns) - 1) <= width:
             yield filled(headings, columns)
             drawn = [[filled(row, columns)] for row in rows]
             break
     else:
-        drawn = [_stacked(_cells(agent, now, short=False), width) for agent in agents]
+        drawn = [_stacked(_cells(agent, report, short=False), width) for agent in agents]
     for agent, (first, *rest) in zip(agents, drawn, strict=True):
         # Painted last: escape codes take no columns.
         state = len(agent.status)
@@ -109,8 +109,8 @@ def _agents(report: Report, width: int, color: bool) -> Iterator[str]:
         yield from _remarks(agent, report, width)
 
 
-def _cells(agent: AgentReport, now: datetime, *, short: bool) -> tuple[str, ...]:
-    beat = agent.last_heartbeat
+def _cells(agent: AgentReport, report: Report, *, short: bool) -> tuple[str, ...]:
+    beat, now = agent.last_heartbeat, report.generated_at
     at = "" if beat is None or short else f"{words.clock(beat, now)}, "
     left = f", {agent.budget_left_24h} left" if agent.budget_left_24h is not None else ""
     return (
@@ -119,19 +119,22 @@ def _cells(agent: AgentReport, now: datetime, *, short: bool) -> tuple[str, ...]
         f"{at}{words.ago(beat, now)}" if beat is not None else "never",
         str(agent.missed),
         f"{agent.restarts_24h}{left}",
-        _next(agent, now),
+        _next(agent, report),
     )
 
 
-def _next(agent: AgentReport, now: datetime) -> str:
+def _next(agent: AgentReport, report: Report) -> str:
     """What happens to it next, if nothing else comes between."""
-    if agent.next_attempt_at is not None:
-        late = agent.next_attempt_at < now
-        return "restart due" if late else f"restart {words.ago(agent.next_attempt_at, now)}"
-    if agent.next_deadline is not None and not agent.paused:
-        late = agent.next_deadline < now
-        return "miss due" if late else f"miss {words.ago(agent.next_deadline, now)}"
+    attempt, deadline = (words.comes(instant, report) for instant in (agent.next_attempt_at, agent.next_deadline))
+    if attempt is not None:
+        return f"restart {_when(attempt, report.generated_at)}"
+    if deadline is not None and not agent.paused:
+        return f"miss {_when(deadline, report.generated_at)}"
     return "-"
+
+
+def _when(instant: datetime, now: datetime) -> str:
+    return "due" if instant < now else words.ago(instant, now)
 
 
 def _stacked(cells: tuple[str, ...], width: int) -> list[str]:
@@ -147,7 +150,9 @@ def _remarks(agent: AgentReport, report: Report, width: int) -> Iterator[str]:
         yield from wrap(_clean(agent.detail), width, indent=2)
     held = agent.held
     if held is not None:
-        until = f"until {_at(held.until, report.generated_at)}" if held.until is not None else "until it beats or a person acts"
+        until = (
+            f"until {_at(held.until, report.generated_at)}" if held.until is not None else "until it recovers or a person acts"
+        )
         reason = f": {_clean(held.reason)}" if held.reason not in agent.detail else ""
         yield from wrap(f"not restarted automatically {until}{reason}", width, indent=2)
 

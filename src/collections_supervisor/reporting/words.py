@@ -179,6 +179,8 @@ def next_step(incident: IncidentReport, report: Report) -> str:
     """What happens next to an incident if nobody does anything."""
     if report.stopped_at is not None:
         return "none: nothing is being watched"
+    if report.stale:
+        return "not known: nothing newer was told"
     concerned = {incident.agent, *incident.agents}
     agents = [agent for agent in report.agents if agent.name in concerned]
     steps = [
@@ -207,6 +209,11 @@ def _when(instant: datetime | None, report: Report) -> str:
     if instant is None or instant <= report.generated_at:
         return "now"
     return f"at {clock(instant, report.generated_at)} UTC, {ago(instant, report.generated_at)}"
+
+
+def comes(instant: datetime | None, report: Report) -> datetime | None:
+    """The instant of what is to happen to an agent; None where nothing is, or where nobody is there to do it."""
+    return None if report.stopped_at is not None or report.stale else instant
 
 
 def misses(agent: AgentReport) -> str:
