@@ -26,6 +26,7 @@ CONFIGURATION = 78
 INTERRUPTED = 130
 """What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
 
+WATCH_EVERY = "2s"
 SHORTEST_WATCH = 0.1
 LONGEST_WATCH = 86400.0
 """Seconds between two looks."""
@@ -63,7 +64,7 @@ EPILOG = (
     "--template",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw the page by this jinja2 template instead of dashboard.template and ours.",
+    help="Wherever the page is written: draw it by this jinja2 template instead of dashboard.template and ours.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --health-check: the report as JSON.")
 @click.option("--dry-run", is_flag=True, help="Decide and log; start, send and write nothing.")
@@ -91,9 +92,11 @@ def cli(
             raise click.UsageError("these options stand alone; a command has options of its own")
         return
     if (dashboard or metrics) and (health_check or as_json or dry_run or (dashboard and metrics)):
-        raise click.UsageError("--dashboard and --metrics change nothing: each goes together with --output only")
+        raise click.UsageError("--dashboard and --metrics change nothing: they go together with --output and --template only")
     if output is not None and not (dashboard or metrics):
         raise click.UsageError("--output goes together with --dashboard or --metrics")
+    if template is not None and (metrics or dry_run):
+        raise click.UsageError("--template is of the page, which --metrics and --dry-run do not write")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
     config = _with_template(_load(config_path, agents).config, template)
@@ -219,9 +222,9 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON; with --watch a line whenever it is another one.")
 @click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C; piped: one line for each change.")
-@click.option("--interval", default="2s", show_default=True, metavar="TIME", help="With --watch: the time between two looks.")
+@click.option("--interval", metavar="TIME", help=f"With --watch: the time between two looks.  [default: {WATCH_EVERY}]")
 @click.pass_obj
-def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, interval: str) -> None:
+def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, interval: str | None) -> None:
     """Show what the running daemon knows now; without one what was known last, and exit 3."""
     import anyio
 
@@ -229,10 +232,12 @@ def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, 
     from collections_supervisor.app.launch import UnknownStateError
     from collections_supervisor.config.durations import parse_duration
 
+    if interval is not None and not again:
+        raise click.UsageError("--interval goes together with --watch")
     config = _load(*options).config
     if again:
         try:
-            every = parse_duration(interval)
+            every = parse_duration(interval or WATCH_EVERY)
         except ValueError as error:
             raise click.UsageError(f"--interval: {error}") from error
         if not SHORTEST_WATCH <= every <= LONGEST_WATCH:

@@ -219,6 +219,7 @@ def test_beside_a_daemon_its_own_word_is_shown(site: Any) -> None:
         ["--output", "x"],
         ["--health-check", "--output", "x"],
         ["--dashboard", "check"],
+        ["--dry-run", "--template", "x"],
     ],
 )
 def test_what_does_not_go_together_is_refused(site: Any, arguments: list[str]) -> None:

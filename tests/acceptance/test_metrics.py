@@ -195,6 +195,7 @@ def test_a_folder_that_is_not_there_is_said_once(site: Any) -> None:
         (["--metrics", "--json"], "--dashboard and --metrics change nothing"),
         (["--metrics", "--dry-run"], "--dashboard and --metrics change nothing"),
         (["--output", "x"], "--output goes together with"),
+        (["--metrics", "--template", "x"], "--template is of the page"),
         (["--metrics", "check"], "these options stand alone"),
     ],
 )

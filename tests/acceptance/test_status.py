@@ -185,6 +185,13 @@ def test_an_interval_that_is_none_is_refused(site: Any, interval: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_an_interval_for_a_single_look_is_refused(site: Any) -> None:
+    site.configure([{"name": "mailer"}])
+    done = status(site, "--interval", "5s")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--watch" in done.stderr
+
+
 class Reading:
     """A `status --watch`, and what it writes."""
 
