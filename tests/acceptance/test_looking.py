@@ -96,6 +96,7 @@ def test_two_dead_agents_are_shown_and_left_alone(dead: Any) -> None:
     assert [incident["delivered"] for incident in known["incidents"]] == [False, False]
     text = Tags(pages[0]).text
     assert "by hand, while no supervisor was running" in text
+    assert f"collections-supervisor --config {dead.root / 'supervisor.toml'} status" in text
     assert "only a look" in text
 
 
@@ -207,6 +208,10 @@ def test_beside_a_daemon_its_own_word_is_shown(site: Any) -> None:
     text = Tags(page).text
     assert "made by hand" in text.lower()
     assert "no supervisor" not in text
+    written = Tags(site.page_path.read_bytes()).text
+    for shown in (text, written):
+        assert f"collections-supervisor --config {site.root / 'supervisor.toml'} status" in shown
+        assert "not looked at: books.enabled is false" in shown
     assert daemon.stop() == 0
 
 

@@ -916,6 +916,14 @@ async def test_at_its_end_a_sweep_waits_for_nothing(
 # --- The books ---
 
 
+async def test_why_there_are_no_books_is_said_where_nobody_looks_at_them(make_stage: Callable[..., Stage]) -> None:
+    for looked_at, why in ((True, ""), (False, "books.enabled is false")):
+        stage = make_stage("mailer", books=looked_at)
+        async with stage.running():
+            await stage.coordinator.settle()
+            assert (stage.sinks.last.books, stage.sinks.last.books_reason) == (None, why)
+
+
 async def test_what_an_audit_found_is_shown_and_told_when_the_next_one_says_the_same(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage("mailer", books=True, group_wait=0.0)
     async with stage.running():

@@ -61,6 +61,7 @@ def draw(seen: Look, config: Config) -> bytes:
         interval=config.dashboard.interval,
         recipient=config.escalation.recipient,
         made=seen.made,
+        config=config.path,
         template=config.dashboard.template,
     )
 

@@ -217,6 +217,7 @@ class Parts:
             run.log,
             recipient=run.config.escalation.recipient,
             made=BY_CHECK if run.once else "",
+            config=run.config.path,
             then=self.metrics.publish if self.metrics is not None else None,
             written=self.pulse.shown,
         )

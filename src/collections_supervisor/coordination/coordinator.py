@@ -304,6 +304,7 @@ class Coordinator:
             run_id=self._fleet.run_id,
             version=self._fleet.version,
             stopped=stopped,
+            books=self._fleet.books,
             audited=self._audited,
             sources=self._sources(),
         )

@@ -12,6 +12,9 @@ from collections_supervisor.messages import AgentReport, BooksAudited, Durations
 
 SCHEMA = 1
 
+SWITCHED_OFF = "books.enabled is false"
+"""Why there are no books where nobody is to look at them."""
+
 
 def verdict(agents: Iterable[AgentReport], incidents: Iterable[Incident], audited: BooksAudited | None = None) -> Verdict:
     """One word for all: degraded if anything needs attention, unknown if anything cannot be told, else healthy."""
@@ -86,10 +89,11 @@ def build(
     run_id: str,
     version: str,
     stopped: bool = False,
+    books: bool = True,
     audited: BooksAudited | None = None,
     sources: Iterable[Source] = (),
 ) -> Report:
-    """The report of the fleet at one instant."""
+    """The report of the fleet at one instant; `books`: whether they are looked at."""
     opened = sorted(state.open.values(), key=lambda incident: incident.id)
     of_agent = {name: incident.id for incident in opened for name in incident.agents}
     of_agent |= {incident.agent: incident.id for incident in opened if incident.kind == "agent" and incident.agent is not None}
@@ -109,7 +113,7 @@ def build(
         undelivered=state.undelivered,
         proven=state.proven,
         books=audited.books if audited is not None else None,
-        books_reason=audited.why_not if audited is not None else "",
+        books_reason=audited.why_not if audited is not None else "" if books else SWITCHED_OFF,
         queues=audited.queues if audited is not None else None,
         metrics=audited.activity if audited is not None else None,
         sources=(*sources, *(audited.sources if audited is not None else ())),

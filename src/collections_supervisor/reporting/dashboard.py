@@ -63,14 +63,15 @@ def render(
     interval: float,
     recipient: str = "a human",
     made: str = "",
+    config: Path | None = None,
     template: Path | None = None,
 ) -> bytes:
     """The whole page for one report; it is out of date when two `interval`s (seconds) have passed without a newer one.
 
     The result depends on nothing but the arguments: ages are reckoned from `generated_at`. `recipient` is who is told of
     incidents. `made` is how, for a page that nobody renews (`by hand`, `by a single check`): it says so, and is never out of
-    date. `template` is a file that takes the place of our own template; TemplateFaultError says what is wrong with it. Any text
-    is safe in any argument.
+    date. `config` is the file that commands to copy are to name. `template` is a file that takes the place of our own template;
+    TemplateFaultError says what is wrong with it. Any text is safe in any argument.
     """
     from markupsafe import Markup
 
@@ -83,6 +84,7 @@ def render(
         "title": title,
         "recipient": recipient,
         "made": made,
+        "config": config,
         "now": now,
         "renewed": not kept,
         "next_at": now + timedelta(seconds=interval),

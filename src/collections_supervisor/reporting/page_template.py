@@ -104,6 +104,10 @@ def _words() -> dict[str, Any]:
         """The sentence on which all depends, which is cut no further on a page that must become smaller."""
         return lambda report: escape(words.clean(sentence(report)))
 
+    def commands(report: Report, config: Path | None = None) -> list[tuple[str, Markup]]:
+        """What to do; one that was cut could not be copied."""
+        return [(what, escape(command)) for what, command in acts.acts(report, config)]
+
     def drawn(picture: Callable[..., str]) -> Callable[..., Markup]:
         return lambda *what: Markup(picture(*what))  # noqa: S704 - digits and words of our own
 
@@ -114,7 +118,7 @@ def _words() -> dict[str, Any]:
         return Markup(f"{words.clock(instant, now)} <span>{words.ago(instant, now)}</span>")  # noqa: S704 - digits
 
     return {
-        "acts": acts.acts,
+        "acts": commands,
         "activity": book_words.numbers,
         "ago": words.ago,
         "agreement": book_words.agreement,
@@ -132,6 +136,7 @@ def _words() -> dict[str, Any]:
         "mark": words.mark,
         "misses": words.misses,
         "money": book_words.money,
+        "names_config": acts.names_config,
         "newest_errors": words.newest_errors,
         "next_step": words.next_step,
         "queues_of": _queues_of,

@@ -26,14 +26,16 @@ class Reporter(CurrentFile):
         *,
         recipient: str = "a human",
         made: str = "",
+        config: Path | None = None,
         then: Callable[[Report, History], None] | None = None,
         written: Callable[[bool], None] = unheard,
     ) -> None:
-        """`made` as for `render`."""
+        """`made` and `config` as for `render`."""
         super().__init__(settings.path, settings.interval, clock, write, log, then=then, written=written)
         self._settings = settings
         self._recipient = recipient
         self._made = made
+        self._config = config
         self._template_fault = ""
 
     async def _draw(self, report: Report, history: History) -> bytes:
@@ -47,6 +49,7 @@ class Reporter(CurrentFile):
             interval=settings.interval,
             recipient=self._recipient,
             made=self._made,
+            config=self._config,
         )
         # In a thread: a page of a thousand agents would hold up every deadline. Drawing has no effects, so it can be abandoned.
         run = partial(anyio.to_thread.run_sync, abandon_on_cancel=True)
