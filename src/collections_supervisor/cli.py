@@ -198,6 +198,8 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
     from collections_supervisor.app import look as looks
     from collections_supervisor.app.health_check import InterruptedSweepError
     from collections_supervisor.reporting.dashboard import TemplateFaultError
+    from collections_supervisor.reporting.metrics_file import put_metrics
+    from collections_supervisor.reporting.reporter import put_page
     from collections_supervisor.system.files import cause_of
 
     try:
@@ -206,7 +208,7 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
         if output is None:
             click.echo(data, nl=False)
         else:
-            anyio.run(looks.put_metrics if metrics else looks.put_page, output, data)
+            anyio.run(put_metrics if metrics else put_page, output, data)
     except (InterruptedSweepError, KeyboardInterrupt):
         return INTERRUPTED
     except TemplateFaultError as error:

@@ -13,9 +13,8 @@ import pytest
 
 from collections_supervisor.config.schema import DashboardConfig
 from collections_supervisor.messages import Counters, History, Now, Report
-from collections_supervisor.reporting.metrics_file import MetricsFile
+from collections_supervisor.reporting.metrics_file import MetricsFile, put_metrics
 from collections_supervisor.reporting.reporter import Reporter
-from collections_supervisor.system.files import replace
 
 Make = Callable[..., Any]
 
@@ -203,8 +202,7 @@ async def test_the_last_ones_are_of_the_last_report(bench: Make, make_report: Ma
 async def test_a_missing_folder_is_said_and_not_made(log: Any, now: datetime, make_report: Make, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "x.prom"
     counters = Counters(started_at=now)
-    write = partial(replace, mode=0o644)
-    file = MetricsFile(path, 60.0, WallClock(now), write, log, counters=lambda: counters, page_written_at=lambda: None)
+    file = MetricsFile(path, 60.0, WallClock(now), put_metrics, log, counters=lambda: counters, page_written_at=lambda: None)
     await file.close(make_report())
     assert not path.parent.exists()
     assert log.names() == ["metrics.failed"]

@@ -15,8 +15,7 @@ from collections_supervisor.config.schema import DashboardConfig
 from collections_supervisor.messages import AgentReport, History, Now, Report
 from collections_supervisor.reporting import current as module
 from collections_supervisor.reporting.current import gap_after
-from collections_supervisor.reporting.reporter import Reporter
-from collections_supervisor.system.files import replace
+from collections_supervisor.reporting.reporter import Reporter, put_page
 
 HISTORY = History()
 
@@ -193,10 +192,7 @@ async def test_missing_folders_are_made(
 ) -> None:
     path = tmp_path / "a" / "b" / "page.html"
 
-    async def write(path: Path, data: bytes) -> None:
-        await replace(path, data, mode=None)
-
-    reporter = Reporter(DashboardConfig(path=path), WallClock(now), write, log)
+    reporter = Reporter(DashboardConfig(path=path), WallClock(now), put_page, log)
     await reporter.close(make_report(make_agent()), HISTORY)
     assert path.read_text().startswith("<!DOCTYPE html>")
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -208,10 +204,7 @@ async def test_a_folder_that_cannot_be_made_is_said(
 ) -> None:
     (tmp_path / "a").write_text("a file")
 
-    async def write(path: Path, data: bytes) -> None:
-        await replace(path, data, mode=None)
-
-    reporter = Reporter(DashboardConfig(path=tmp_path / "a" / "page.html"), WallClock(now), write, log)
+    reporter = Reporter(DashboardConfig(path=tmp_path / "a" / "page.html"), WallClock(now), put_page, log)
     await reporter.close(make_report(make_agent()), HISTORY)
     assert log.names() == ["dashboard.failed"]
 

@@ -20,6 +20,7 @@ from collections_supervisor.system.files import (
     append_line,
     make_private_folder,
     open_regular,
+    put,
     read_bounded,
     replace,
     set_aside,
@@ -94,6 +95,17 @@ async def test_without_a_mode_and_a_file_the_umask_decides(tmp_path: Path, umask
     await replace(link, b"x", mode=None)
     assert [mode(path), mode(link)] == [0o644 & ~umask] * 2
     assert not link.is_symlink()
+
+
+async def test_what_is_put_makes_the_folders_that_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    for data in (b"one", b"two"):
+        await put(path, data, mode=0o644)
+        assert path.read_bytes() == data
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent.parent, path.parent, path)] == [0o700, 0o700, 0o644]
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        await put(tmp_path / "file" / "x", b"")
 
 
 async def test_a_failed_replace_leaves_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.agents.state import ActionRecord
 from collections_supervisor.system import plain
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.files import MOMENTARY, cause_of, make_private_folder, read_bounded, replace, set_aside
+from collections_supervisor.system.files import MOMENTARY, cause_of, put, read_bounded, set_aside
 
 LIMIT = 1 << 20
 """Bytes that are read of one record; it is a few hundred."""
@@ -77,21 +77,13 @@ class FileJournal:
             if record is None:
                 return True
             try:
-                await self._put(name, plain.encode(record))
+                await put(self._path(name), plain.encode(record), durable=name not in self._owned)
             except OSError as error:
                 self._tell_failed(self._path(name), error)
                 return False
             if self._owed.get(name) is record:
                 del self._owed[name]
             return True
-
-    async def _put(self, name: str, data: bytes) -> None:
-        durable = name not in self._owned
-        try:
-            await replace(self._path(name), data, durable=durable)
-        except FileNotFoundError:
-            await make_private_folder(self._folder)
-            await replace(self._path(name), data, durable=durable)
 
     # --- What is said ---
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -16,7 +15,6 @@ from collections_supervisor.config.schema import Config
 from collections_supervisor.messages import AgentReport, History, IncidentReport, Report
 from collections_supervisor.reporting import metrics
 from collections_supervisor.reporting.dashboard import render
-from collections_supervisor.system.files import make_private_folder, replace
 
 BY_HAND = "by hand"
 UNWATCHED = "by hand, while no supervisor was running"
@@ -69,20 +67,6 @@ def draw(seen: Look, config: Config) -> bytes:
 def count(seen: Look) -> bytes:
     """The metrics of it, without those that only a running program has of itself."""
     return metrics.render(seen.report, watched=seen.made != UNWATCHED)
-
-
-async def put_metrics(path: Path, data: bytes) -> None:
-    """Put metrics in their place, as the daemon does it; raises OSError."""
-    await replace(path, data, mode=0o644)
-
-
-async def put_page(path: Path, page: bytes) -> None:
-    """Put a page in its place, as the daemon does it; raises OSError."""
-    try:
-        await replace(path, page, mode=None)
-    except FileNotFoundError:
-        await make_private_folder(path.parent)
-        await replace(path, page, mode=None)
 
 
 def _without_deeds(report: Report) -> Report:

@@ -48,10 +48,9 @@ from collections_supervisor.messages import (
     Source,
     Standing,
 )
-from collections_supervisor.reporting.metrics_file import MetricsFile
-from collections_supervisor.reporting.reporter import Reporter
+from collections_supervisor.reporting.metrics_file import MetricsFile, put_metrics
+from collections_supervisor.reporting.reporter import Reporter, put_page
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.files import replace
 from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
@@ -213,7 +212,7 @@ class Parts:
         return Reporter(
             page,
             run.clock,
-            partial(replace, mode=None),
+            put_page,
             run.log,
             recipient=run.config.escalation.recipient,
             made=BY_CHECK if run.once else "",
@@ -230,8 +229,7 @@ class Parts:
             path,
             self._run.config.dashboard.interval,
             self._run.clock,
-            # Others read it: its mode is ours to set.
-            partial(replace, mode=0o644),
+            put_metrics,
             self._run.log,
             counters=self._run.counts.counters,
             page_written_at=lambda: self.reporter.written_at if self.reporter is not None else None,

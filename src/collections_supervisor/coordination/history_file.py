@@ -15,10 +15,9 @@ from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import (
     MOMENTARY,
     cause_of,
-    make_private_folder,
+    put,
     read_bounded,
     read_patiently,
-    replace,
     set_aside,
 )
 
@@ -60,13 +59,8 @@ class HistoryFile:
             with suppress(FileNotFoundError):
                 await set_aside(self._path, self._clock.now().wall)
             self._in_the_way = False
-        data = msgspec.json.encode(history)
         # A loss of power may cost it: that is no reason to have the disk wait for each.
-        try:
-            await replace(self._path, data, durable=False)
-        except FileNotFoundError:
-            await make_private_folder(self._path.parent)
-            await replace(self._path, data, durable=False)
+        await put(self._path, msgspec.json.encode(history), durable=False)
 
 
 async def read_history(folder: Path) -> History:

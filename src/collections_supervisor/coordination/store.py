@@ -21,10 +21,9 @@ from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import (
     MOMENTARY,
     cause_of,
-    make_private_folder,
+    put,
     read_bounded,
     read_patiently,
-    replace,
     set_aside,
 )
 from collections_supervisor.system.threads import WRITES, complete
@@ -111,19 +110,12 @@ class SnapshotStore:
                 await set_aside(self._path, self._clock.now().wall)
             self._in_the_way = False
         members = self._encoder.members(report)
-        await self._put(self._path, encode_snapshot(members, fleet, self._agents(), self._boot_id, self._clock.now()))
+        await put(self._path, encode_snapshot(members, fleet, self._agents(), self._boot_id, self._clock.now()))
 
     async def _write_evidence(self, name: str, data: bytes) -> None:
         folder = self._folder / INCIDENTS
-        await self._put(folder / name, data)
+        await put(folder / name, data)
         await complete(WRITES, partial(_prune, folder))
-
-    async def _put(self, path: Path, data: bytes) -> None:
-        try:
-            await replace(path, data)
-        except FileNotFoundError:
-            await make_private_folder(path.parent)
-            await replace(path, data)
 
     async def _without(self, loaded: Loaded, *, touch: bool) -> Loaded:
         """Move what lies there out of the way, and say so."""

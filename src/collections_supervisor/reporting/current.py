@@ -12,7 +12,6 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.messages import History, Report
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.files import make_private_folder
 
 SHORTEST_GAP = 1.0
 """Seconds between two writes, however fast things change."""
@@ -40,9 +39,6 @@ def gap_after(took: float, interval: float) -> float:
 
 class CurrentFile(ABC):
     """Writes the file when it must show something else, and at least every `interval`. Without a path it does nothing."""
-
-    makes_folders = True
-    """Whether missing folders above it are made, private."""
 
     patience = 1.0
     """Intervals without a newer report after which it is written again as it is."""
@@ -144,7 +140,7 @@ class CurrentFile(ABC):
         fault: OSError | None = None
         data = await self._draw(report, self._history)
         try:
-            await self._replace(path, data)
+            await self._write(path, data)
         except OSError as error:
             fault = error
         now = self._clock.now()
@@ -155,15 +151,6 @@ class CurrentFile(ABC):
             self._note_success(path, len(data), now.mono - begun)
         else:
             self._note_failure(path, fault)
-
-    async def _replace(self, path: Path, data: bytes) -> None:
-        try:
-            await self._write(path, data)
-        except FileNotFoundError:
-            if not self.makes_folders:
-                raise
-            await make_private_folder(path.parent)
-            await self._write(path, data)
 
     def _note_success(self, path: Path, size: int, seconds: float) -> None:
         self._say_written(self._log.debug if self._works else self._log.info, path, size, round(seconds * 1000, 1))

@@ -12,13 +12,20 @@ from collections_supervisor.messages import Counters, History, Report
 from collections_supervisor.reporting.current import CurrentFile, Tell, Write
 from collections_supervisor.reporting.metrics import render
 from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.files import replace
+
+
+async def put_metrics(path: Path, data: bytes) -> None:
+    """Put metrics in their place; raises OSError.
+
+    Others read them: the mode is ours to set, and no folder is made. The node exporter could not read what lies in a private
+    one, and nobody would ever hear of it.
+    """
+    await replace(path, data, mode=0o644)
 
 
 class MetricsFile(CurrentFile):
     """A file for the node exporter's textfile collector."""
-
-    makes_folders = False
-    """The node exporter could not read what lies in a private folder, and nobody would ever hear of it."""
 
     patience = 1.5
     """It is given every report that the page shows, a moment later: it is not to run ahead of the page with an old one."""

@@ -12,6 +12,12 @@ from collections_supervisor.messages import History, Report
 from collections_supervisor.reporting.current import CurrentFile, Tell, Write, unheard
 from collections_supervisor.reporting.dashboard import TemplateFaultError, render
 from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.files import put
+
+
+async def put_page(path: Path, page: bytes) -> None:
+    """Put a page in its place, whose mode stays what it is; raises OSError."""
+    await put(path, page, mode=None)
 
 
 class Reporter(CurrentFile):

@@ -25,6 +25,7 @@ __all__ = [
     "cause_of",
     "make_private_folder",
     "open_regular",
+    "put",
     "read_bounded",
     "read_patiently",
     "replace",
@@ -63,6 +64,15 @@ async def replace(path: Path, data: bytes, *, mode: int | None = 0o600, durable:
     when the disk does not answer; no temporary file is left then.
     """
     await complete(WRITES, partial(_replace, path, data, mode, durable))
+
+
+async def put(path: Path, data: bytes, *, mode: int | None = 0o600, durable: bool = True) -> None:
+    """What `replace` does, with the missing folders above it made, private."""
+    try:
+        await replace(path, data, mode=mode, durable=durable)
+    except FileNotFoundError:
+        await make_private_folder(path.parent)
+        await replace(path, data, mode=mode, durable=durable)
 
 
 async def append_line(path: Path, line: bytes, *, pool: DaemonPool = WRITES) -> None:
