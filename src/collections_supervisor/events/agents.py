@@ -155,7 +155,7 @@ class AgentStarted(Line, frozen=True, tag="agent.started"):
 
 
 class AgentExited(Line, frozen=True, tag="agent.exited"):
-    """An owned process ended."""
+    """An owned process ended, and with it a restart of it that no heartbeat had proven yet."""
 
     level: Literal["warning"]
     agent: str

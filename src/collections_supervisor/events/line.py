@@ -33,6 +33,17 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """True where the line would have been too long: texts are cut, and the largest fields may be missing."""
 
 
+class OfNoAgent(Line, frozen=True):
+    """What is told when a human must know of something that is no agent."""
+
+    agent: None
+    incident: str
+    reason: str
+    missed: Count
+    since: Stamp
+    restarts: None
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A place in the program where an exception passed."""
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from collections_supervisor.events.line import Count, Error, Line, Stamp
+from collections_supervisor.events.line import Count, Error, Line, OfNoAgent, Stamp
 from collections_supervisor.messages import FindingKind, Severity
 
 NoticeKind = Literal["opened", "reminder", "resolved"]
@@ -93,18 +93,7 @@ class BooksFinding(Line, frozen=True, tag="books.finding"):
     gone: bool
 
 
-class OfTheBooks(Line, frozen=True):
-    """What is told when a human must know of something that is no agent."""
-
-    agent: None
-    incident: str
-    reason: str
-    missed: Count
-    since: Stamp
-    restarts: None
-
-
-class BooksEscalated(OfTheBooks, frozen=True, tag="books.escalated"):
+class BooksEscalated(OfNoAgent, frozen=True, tag="books.escalated"):
     """The books did not agree in two audits."""
 
     level: Literal["critical"]
@@ -120,7 +109,7 @@ class QueueUnhealthy(Line, frozen=True, tag="queue.unhealthy"):
     invalid: Count
 
 
-class QueueEscalated(OfTheBooks, frozen=True, tag="queue.escalated"):
+class QueueEscalated(OfNoAgent, frozen=True, tag="queue.escalated"):
     """It still was at the next audit."""
 
     level: Literal["critical"]

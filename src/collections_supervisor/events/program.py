@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from collections_supervisor.events.line import Count, Error, Line, Stamp
+from collections_supervisor.events.line import Count, Error, Line, OfNoAgent
 from collections_supervisor.messages import Level, Verdict
 
 
@@ -53,16 +53,10 @@ class SupervisorActorCrashed(Line, frozen=True, tag="supervisor.actor_crashed"):
     error: Error
 
 
-class SupervisorEscalated(Line, frozen=True, tag="supervisor.escalated"):
+class SupervisorEscalated(OfNoAgent, frozen=True, tag="supervisor.escalated"):
     """A human is told of a task that keeps crashing."""
 
     level: Literal["critical"]
-    agent: None
-    incident: str
-    reason: str
-    missed: Count
-    since: Stamp
-    restarts: None
 
 
 class SupervisorCrashed(Line, frozen=True, tag="supervisor.crashed"):
@@ -146,38 +140,37 @@ class ConfigRejected(Line, frozen=True, tag="config.rejected"):
     reason: str
 
 
-class DashboardWritten(Line, frozen=True, tag="dashboard.written"):
+class FileWritten(Line, frozen=True):
+    """What is told of a file that shows how things are."""
+
+    level: Literal["info", "debug"]
+    path: str
+    size_bytes: Count
+    duration_ms: float
+
+
+class FileFailed(Line, frozen=True):
+    """What is told where there is none."""
+
+    level: Literal["error"]
+    path: str
+    error: Error
+
+
+class DashboardWritten(FileWritten, frozen=True, tag="dashboard.written"):
     """The page was written (debug, but for the first time and the first after a failure)."""
 
-    level: Literal["info", "debug"]
-    path: str
-    size_bytes: Count
-    duration_ms: float
+
+class DashboardFailed(FileFailed, frozen=True, tag="dashboard.failed"):
+    """The page cannot be written, or not by the template that is set, told once for each cause."""
 
 
-class DashboardFailed(Line, frozen=True, tag="dashboard.failed"):
-    """The page cannot be written, told once for each cause."""
-
-    level: Literal["error"]
-    path: str
-    error: Error
-
-
-class MetricsWritten(Line, frozen=True, tag="metrics.written"):
+class MetricsWritten(FileWritten, frozen=True, tag="metrics.written"):
     """The metrics file was written (debug, but for the first time and the first after a failure)."""
 
-    level: Literal["info", "debug"]
-    path: str
-    size_bytes: Count
-    duration_ms: float
 
-
-class MetricsFailed(Line, frozen=True, tag="metrics.failed"):
+class MetricsFailed(FileFailed, frozen=True, tag="metrics.failed"):
     """The metrics file cannot be written, told once for each cause."""
-
-    level: Literal["error"]
-    path: str
-    error: Error
 
 
 class DeadmanFailed(Line, frozen=True, tag="deadman.failed"):
