@@ -17,7 +17,7 @@ SHORTEST_GAP = 1.0
 """Seconds between two writes, however fast things change."""
 
 SHARE = 0.1
-"""The part of the time that may go into writing the file: a page of a thousand agents takes a third of a second to draw."""
+"""The part of the time that may go into writing the file: a page of a thousand agents takes more than half a second to draw."""
 
 Write = Callable[[Path, bytes], Awaitable[None]]
 """Puts the bytes in the place of the file in one step; raises OSError."""

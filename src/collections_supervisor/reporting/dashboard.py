@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from collections_supervisor.messages import History, Report
 from collections_supervisor.reporting import page_template, words
-from collections_supervisor.reporting.page_data import page_data
+from collections_supervisor.reporting.page_data import PageData
 from collections_supervisor.reporting.page_template import Room, TemplateFaultError
 
 __all__ = ["TemplateFaultError", "render"]
@@ -96,8 +96,9 @@ def render(
         "icon": Markup(_icon(tone)),  # noqa: S704 - made of constants
         "icon_unknown": Markup(_icon("idle")),  # noqa: S704 - made of constants
     }
+    known = PageData(report)
     for scale in _SCALES:
-        data = Markup(page_data(report, scale.data))  # noqa: S704 - JSON without a character that means something in HTML
+        data = Markup(known.within(scale.data))  # noqa: S704 - JSON without a character that means something in HTML
         page = _drawn(template, scale, {**given, "data": data, "shown": scale})
         if len(page) <= MOST:
             break

@@ -19,23 +19,36 @@ class _Cut(NamedTuple):
     findings: int
     errors: int
     """Of each agent."""
+    sources: int
 
 
-_CUTS = (_Cut(200, 200, 5), _Cut(64, 50, 1), _Cut(40, 20, 1))
+_CUTS = (_Cut(200, 200, 5, 1000), _Cut(64, 50, 1, 200), _Cut(40, 20, 1, 50))
 
 
-def page_data(report: Report, most: int) -> str:
-    """The whole report; beyond `most` bytes with shorter texts, fewer errors and findings.
+class PageData:
+    """The report for the script of a page; what was cut once is not cut again for a page that must be smaller still."""
 
-    What is cut can be told: a text then ends in "…", and `finding_counts` goes on counting all findings.
-    """
-    data = _in_script(encode_report(report))
-    for cut in _CUTS:
-        if len(data.encode()) <= most:
-            break
-        fewer = _fewer(report, cut)
-        data = _in_script(msgspec.json.encode(_shortened(msgspec.json.decode(encode_report(fewer)), cut.text)))
-    return data
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._made = [_in_script(encode_report(report))]
+
+    def within(self, most: int) -> str:
+        """The whole report; beyond `most` bytes with shorter texts, fewer errors, findings and sources.
+
+        What is cut can be told: a text then ends in "…", `finding_counts` goes on counting all findings, and the page says how
+        many sources there are.
+        """
+        for place in range(1 + len(_CUTS)):
+            if place == len(self._made):
+                self._made.append(_cut(self._report, _CUTS[place - 1]))
+            if len(self._made[place].encode()) <= most:
+                break
+        return self._made[place]
+
+
+def _cut(report: Report, cut: _Cut) -> str:
+    fewer = encode_report(_fewer(report, cut))
+    return _in_script(msgspec.json.encode(_shortened(msgspec.json.decode(fewer), cut.text)))
 
 
 def _in_script(encoded: bytes) -> str:
@@ -53,7 +66,8 @@ def _fewer(report: Report, cut: _Cut) -> Report:
     books = report.books
     if books is not None:
         books = msgspec.structs.replace(books, findings=books.findings[: cut.findings])
-    return msgspec.structs.replace(report, agents=tuple(last(agent) for agent in report.agents), books=books)
+    agents, sources = tuple(last(agent) for agent in report.agents), report.sources[: cut.sources]
+    return msgspec.structs.replace(report, agents=agents, books=books, sources=sources)
 
 
 def _shortened(value: object, most: int) -> object:
