@@ -158,7 +158,7 @@ def _read(path: str, limit: int) -> bytes:
 
 
 def _from_ps(*selection: str) -> Iterator[Process]:
-    for line in _ps(*selection, "-o", "pid=,ppid=,pgid=,stat=,rss=,lstart="):
+    for line in run_ps(*selection, "-o", "pid=,ppid=,pgid=,stat=,rss=,lstart="):
         pid, parent, group, state, rss, *started = line.split()
         # `ps` prints no usable session everywhere, the kernel tells it; a process that has just gone leaves the table.
         with contextlib.suppress(OSError):
@@ -174,13 +174,13 @@ def _from_ps(*selection: str) -> Iterator[Process]:
 
 
 def _markers_from_ps() -> Iterator[tuple[int, str]]:
-    for line in _ps("axeww", "-o", "pid=,command="):
+    for line in run_ps("axeww", "-o", "pid=,command="):
         pid, _, rest = line.strip().partition(" ")
         if pid.isdigit() and (found := _MARKER_IN_PS.search(rest)):
             yield int(pid), found[1]
 
 
-def _ps(*arguments: str) -> list[str]:
+def run_ps(*arguments: str) -> list[str]:
     """The lines that `ps` prints; none if it does not work."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     try:
