@@ -468,6 +468,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What the outage costs."""
     grouped: tuple["Grouped", ...] = ()
     """All incidents that this one delivery tells of, the first one included; empty where it is about one only."""
+    test: bool = False
+    """Nothing happened: somebody wants to see whether notices arrive."""
 
 
 class Grouped(msgspec.Struct, frozen=True, kw_only=True):
@@ -520,6 +522,12 @@ class NoticeDelivered(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     attempts: int
     at: datetime
+
+
+class ChannelsProven(msgspec.Struct, frozen=True, kw_only=True):
+    """To the coordinator: these channels delivered something at these instants, a test notice perhaps."""
+
+    proven: dict[str, datetime]
 
 
 class NoticeExpired(msgspec.Struct, frozen=True, kw_only=True):

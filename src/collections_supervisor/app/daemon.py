@@ -14,9 +14,11 @@ from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.app.lock_keeper import LockKeeper
 from collections_supervisor.app.memory import recall
 from collections_supervisor.app.parts import Parts, Run, channels_of, folders_of
+from collections_supervisor.app.proofs import ProofReader
 from collections_supervisor.app.pulse import Pulse
 from collections_supervisor.app.rounds import PAGE
 from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.escalation.channels import names_of
 from collections_supervisor.messages import ActorCrashed
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import sweep_temporaries
@@ -84,6 +86,8 @@ class Daemon:
             if not self._run.dry:
                 folder = self._config.supervisor.state_dir
                 self._supervise(sinks, "lock", LockKeeper(self._run.lock, folder, self._log, self._shutdown), parts)
+                names = names_of(self._config.escalation)
+                self._supervise(sinks, "proofs", ProofReader(folder, names, self._run.cycle, parts.coordinator.tell), parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
             if parts.deadman is not None:

@@ -7,9 +7,11 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.states import AgentStates
+from collections_supervisor.app.proofs import read_proofs
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.schema import Config
 from collections_supervisor.config.texts import agent_name
+from collections_supervisor.coordination.deliveries import proven
 from collections_supervisor.coordination.history import Past
 from collections_supervisor.coordination.history_file import HistoryFile
 from collections_supervisor.coordination.history_repair import remember
@@ -21,7 +23,7 @@ from collections_supervisor.coordination.store import SnapshotStore
 from collections_supervisor.escalation.entries import Entry
 from collections_supervisor.escalation.outbox import MemoryOutbox, Outbox
 from collections_supervisor.escalation.outbox_file import FileOutbox
-from collections_supervisor.messages import Report
+from collections_supervisor.messages import ChannelsProven, Report
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
 
@@ -70,6 +72,7 @@ async def recall(
     past = remember(await histories.load(touch=not dry), found.report, clock.now().wall)
     outbox = await FileOutbox.load(folder / "outbox.jsonl", channels, clock, log)
     fleet = rebuild(found.fleet, map(_sent, outbox.entries()), config.escalation.repeat_after, clock.now())
+    fleet = proven(fleet, ChannelsProven(proven=await read_proofs(folder, channels)))
     if dry:
         return Memory(states=states, store=DryStore(), outbox=MemoryOutbox(), fleet=fleet, report=found.report, past=past)
     await outbox.compact({incident.dedup_key for incident in (*fleet.open.values(), *fleet.closing.values())})

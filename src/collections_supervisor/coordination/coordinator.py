@@ -21,6 +21,7 @@ from collections_supervisor.messages import (
     ActorCrashed,
     AgentChanged,
     BooksAudited,
+    ChannelsProven,
     History,
     Impact,
     ImpactAssessed,
@@ -39,7 +40,15 @@ from collections_supervisor.system.naming import spoken
 __all__ = ["CRASHES", "GATHER", "INBOX", "Coordinator", "Fleet", "FleetState", "Ports", "Sinks", "Store"]
 
 Message = (
-    AgentChanged | ActorCrashed | Acknowledge | BooksAudited | ImpactAssessed | NoticeAttempted | NoticeDelivered | NoticeExpired
+    AgentChanged
+    | ActorCrashed
+    | Acknowledge
+    | BooksAudited
+    | ChannelsProven
+    | ImpactAssessed
+    | NoticeAttempted
+    | NoticeDelivered
+    | NoticeExpired
 )
 
 INBOX = 4096
@@ -191,12 +200,8 @@ class Coordinator:
             case ImpactAssessed(agent=agent, outage=outage, impact=impact):
                 if self._outages.get(agent) == outage:
                     self._impacts[agent] = impact
-            case NoticeDelivered():
-                self._state = deliveries.delivered(self._state, message)
-            case NoticeExpired():
-                self._state = deliveries.expired(self._state, message, self._clock.now().wall)
-            case NoticeAttempted():
-                self._state = deliveries.attempted(self._state, message)
+            case NoticeDelivered() | NoticeExpired() | NoticeAttempted() | ChannelsProven():
+                self._state = deliveries.heard(self._state, message, self._clock.now().wall)
             case _ as never:
                 assert_never(never)
 

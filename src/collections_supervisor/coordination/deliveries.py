@@ -8,10 +8,30 @@ import msgspec
 from collections_supervisor.coordination import incidents as rules
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.state import FleetState, agents_of, count, give_up
-from collections_supervisor.messages import Acknowledge, Notice, NoticeAttempted, NoticeDelivered, NoticeExpired
+from collections_supervisor.messages import (
+    Acknowledge,
+    ChannelsProven,
+    Notice,
+    NoticeAttempted,
+    NoticeDelivered,
+    NoticeExpired,
+)
 from collections_supervisor.system.naming import subject_of
 
 Word = NoticeAttempted | NoticeDelivered | NoticeExpired
+
+
+def heard(state: FleetState, word: Word | ChannelsProven, wall: datetime) -> FleetState:
+    """The state once this came back."""
+    match word:
+        case NoticeDelivered():
+            return delivered(state, word)
+        case NoticeExpired():
+            return expired(state, word, wall)
+        case NoticeAttempted():
+            return attempted(state, word)
+        case ChannelsProven():
+            return proven(state, word)
 
 
 def delivered(state: FleetState, word: NoticeDelivered) -> FleetState:
@@ -23,6 +43,12 @@ def delivered(state: FleetState, word: NoticeDelivered) -> FleetState:
     for notice in _owed(state, word):
         settled = count(settled, agents_of(notice), "delivered")
     return settled
+
+
+def proven(state: FleetState, word: ChannelsProven) -> FleetState:
+    """The state once channels are known to have delivered something."""
+    newest = {name: max(_utc(at), state.proven.get(name, _utc(at))) for name, at in word.proven.items()}
+    return msgspec.structs.replace(state, proven={**state.proven, **newest})
 
 
 def expired(state: FleetState, word: NoticeExpired, wall: datetime) -> FleetState:

@@ -54,13 +54,13 @@ def open_channels(
     """
     shop = Workshop(env=child_environment(environ, {}, drop=secrets), run=run)
     envelopes = _envelopes(settings, host or socket.gethostname())
-    named = zip(_names(settings), settings.channels, envelopes, strict=True)
+    named = zip(names_of(settings), settings.channels, envelopes, strict=True)
     return tuple(_open(name, channel, envelope, shop, environ) for name, channel, envelope in named)
 
 
 def dry_channels(settings: schema.EscalationConfig, log: FilteringBoundLogger) -> "tuple[DryChannel, ...]":
     """What says what the configured channels would be sent, and sends nothing."""
-    named = zip(_names(settings), settings.channels, _envelopes(settings, ""), strict=True)
+    named = zip(names_of(settings), settings.channels, _envelopes(settings, ""), strict=True)
     return tuple(DryChannel(name, channel.after, envelope, log) for name, channel, envelope in named)
 
 
@@ -91,7 +91,8 @@ class DryChannel:
         return Delivery("skipped")
 
 
-def _names(settings: schema.EscalationConfig) -> list[str]:
+def names_of(settings: schema.EscalationConfig) -> list[str]:
+    """What the channels are called in the log, in their order."""
     kinds = [str(channel.__struct_config__.tag) for channel in settings.channels]
     earlier = [kinds[:position].count(kind) for position, kind in enumerate(kinds)]
     return [f"{kind}-{before + 1}" if before else kind for kind, before in zip(kinds, earlier, strict=True)]

@@ -73,6 +73,8 @@ class NoticeJson(msgspec.Struct, frozen=True, kw_only=True):
     merged: bool
     evidence: str | None
     impact: Impact | None
+    test: bool | msgspec.UnsetType = msgspec.UNSET
+    """Somebody tries whether notices arrive, and nothing is wrong."""
     incidents: tuple[IncidentJson, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -105,7 +107,7 @@ def notice_fields(notice: Notice, envelope: Envelope, *, attempt: int | None, sh
             agent=notice.agent,
             missed_heartbeats=notice.missed,
             timestamp=notice.created_at,
-            action_required="None, it is over" if notice.notice == "resolved" else "A person must look at it",
+            action_required=_action_required(notice),
             notice=notice.notice,
             severity=severity(notice, envelope.rung),
             incident_id=notice.incident_id,
@@ -123,9 +125,16 @@ def notice_fields(notice: Notice, envelope: Envelope, *, attempt: int | None, sh
             merged=notice.merged,
             evidence=notice.evidence or None,
             impact=notice.impact,
+            test=notice.test or msgspec.UNSET,
             incidents=grouped or msgspec.UNSET,
         )
     )
+
+
+def _action_required(notice: Notice) -> str:
+    if notice.test:
+        return "None, this is a test"
+    return "None, it is over" if notice.notice == "resolved" else "A person must look at it"
 
 
 def encode_notice(notice: Notice, envelope: Envelope, *, attempt: int) -> bytes:
