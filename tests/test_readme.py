@@ -1,6 +1,8 @@
 """What the README promises, held against the program."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,9 +10,12 @@ import click
 import msgspec
 import pytest
 
+from collections_supervisor.agents.heartbeat import HeartbeatReader
 from collections_supervisor.cli import cli
+from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.events.catalogue import ROWS, name_of
 from collections_supervisor.events.line import Line
+from collections_supervisor.system.clock import SystemClock
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +45,26 @@ def meaning(event: type[Line]) -> str:
 def test_the_table_of_events_is_what_the_catalogue_says() -> None:
     part = README.partition("## Events")[2].partition("\n## ")[0]
     assert part[part.index("| event |") :].strip() == table()
+
+
+def ways_to_beat() -> tuple[str, str]:
+    """The lines of the shell and those of Python."""
+    block = re.search(r"```\n# shell\n(.*?)\n\n# Python\n(.*?)\n\n# any command", README, re.DOTALL)
+    assert block is not None
+    return block[1], f"import json, os, time\n{block[2]}"
+
+
+@pytest.mark.parametrize("way", [0, 1], ids=["shell", "Python"])
+async def test_an_agent_beats_as_it_is_told(tmp_path: Path, way: int) -> None:
+    log = tmp_path / ".cache/novotechno-collections/heartbeats/NAME.log"
+    log.parent.mkdir(parents=True)
+    program = ["sh", "-c"] if way == 0 else [sys.executable, "-c"]
+    subprocess.run([*program, ways_to_beat()[way]], env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=True)
+    now = SystemClock().now()
+    reading = await HeartbeatReader(AgentConfig(name="NAME", sources=(LogSource(path=log),))).read(now)
+    assert reading.beat is not None
+    assert abs((reading.beat.stamp - now.wall).total_seconds()) < 5
+    assert reading.invalid == 0
 
 
 @pytest.mark.parametrize("marker", ["demo", "tests"])

@@ -35,8 +35,8 @@ PLAIN_WIDTH = 100
 """Columns of a report that does not go to a terminal."""
 
 EPILOG = (
-    "Exit status: 0 clean stop, or healthy; 1 not healthy, not written, or too little history; 2 usage; 3 no daemon to ask; "
-    "70 internal error; "
+    "Exit status: 0 clean stop, or healthy; 1 not healthy, something to be mended, not written, or too little history; 2 usage; "
+    "3 no daemon to ask; 70 internal error; "
     "75 another supervisor holds the lock; 78 configuration error; 130 interrupted. "
     "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
 )
@@ -359,6 +359,29 @@ def check(options: tuple[Path | None, str | None], show_effective: bool, schema:
     where = loaded.config.path or "built-in values"
     names = ", ".join(agent.name for agent in loaded.config.agents)
     click.echo(f"{where}: sound; agents: {names}; warnings: {len(loaded.warnings)}")
+
+
+@cli.command()
+@click.option("--notify-test", is_flag=True, help="Send a marked test notice through every channel, and remember which took it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def doctor(options: tuple[Path | None, str | None], notify_test: bool, as_json: bool) -> None:
+    """Look at the surroundings and say what to do; exit 1 if anything has to be mended."""
+    import anyio
+
+    from collections_supervisor.app.doctor import Doctor
+    from collections_supervisor.app.doctor_text import encode, is_sound, render
+
+    examiner = Doctor(_load(*options), os.environ)
+    try:
+        checks = anyio.run(lambda: examiner.examine(notify_test=notify_test))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    if as_json:
+        click.echo(encode(checks))
+    else:
+        _show(render(checks, *_screen()))
+    sys.exit(OK if is_sound(checks) else UNHEALTHY)
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})

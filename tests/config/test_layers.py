@@ -82,7 +82,7 @@ def test_a_refused_variable_is_named(faults: Faults) -> None:
 def test_secrets_in_variables_are_not_repeated(faults: Faults) -> None:
     assert "hunter2" not in str(faults("", {"COLLECTIONS_SUPERVISOR__RESTART__ENV": "PASSWORD=hunter2"}))
     assert "hunter2" not in str(faults("", {"COLLECTIONS_SUPERVISOR__RESTART__ENV": '{ "hunter" = ["hunter2"] }'}))
-    assert "hunter2" not in str(faults("", {"COLLECTIONS_SUPERVISOR__DEADMAN__URL": "x://hunter2"}))
+    assert "hunter2" not in str(faults("", {"COLLECTIONS_SUPERVISOR__DEADMAN__URL": "ftp://x/hunter2"}))
 
 
 def test_an_unknown_flag_is_refused() -> None:
