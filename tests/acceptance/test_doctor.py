@@ -126,8 +126,10 @@ def test_what_has_to_be_looked_at(site: Any) -> None:
     unit = site.home / ".config" / "systemd" / "user" / "guard.service"
     unit.parent.mkdir(parents=True)
     unit.write_text(f"[Service]\nExecStart=/usr/bin/guard --watchdog {WATCHER}\n", encoding="utf-8")
-    command = [sys.executable, "-c", "input()", "monitor", MAILER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "monitor", MAILER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         checks = examine(site, status=0)
         process.kill()
     assert {one["found"].split(" has mode")[0] for one in checks("modes", "warn")} == {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from collections_supervisor.app.doctor_others import Service
 from collections_supervisor.app.doctor_search import among_processes, in_crontab, in_files, running_services
 from collections_supervisor.app.other_watchdogs import Quarry
 from collections_supervisor.system.process_arguments import read_arguments
@@ -41,6 +42,12 @@ def test_the_script_that_a_crontab_runs_is_read(tmp_path: Path) -> None:
     script = write(tmp_path / "opt" / "check.sh", f'pgrep {AGENT} || openclaw agent --agent {AGENT} --message "restart"\n')
     crontab = write(tmp_path / "etc" / "crontab", f"*/5 * * * * root {script} >/dev/null 2>&1\n")
     assert found(tmp_path) == [(str(crontab), f"restarts {AGENT} through OpenClaw")]
+
+
+def test_what_openclaw_says_of_itself_is_no_watchdog(tmp_path: Path) -> None:
+    own = write(tmp_path / "node_modules" / "openclaw" / "index.js", 'console.log("run: openclaw gateway restart")\n')
+    write(tmp_path / "etc/systemd/user/openclaw.service", f"[Service]\nExecStart=/usr/bin/node {own} gateway\n")
+    assert found(tmp_path) == []
 
 
 def test_scripts_that_run_hourly_are_read(tmp_path: Path) -> None:
@@ -86,7 +93,10 @@ def test_the_users_own_crontab_is_named_as_such() -> None:
 @pytest.fixture
 def watchdog() -> Iterator[subprocess.Popen[bytes]]:
     """A process whose arguments say that it watches the agent."""
-    with subprocess.Popen([sys.executable, "-c", "input()", "--watchdog", AGENT], stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "--watchdog", AGENT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before it is up the kernel may show no arguments yet
         yield process
         process.kill()
 
@@ -107,21 +117,37 @@ def test_a_supervisor_that_runs_is_read_by_its_own_configuration_and_surrounding
     command = ["collections-supervisor", "--config", "x.toml"]
     # A stand-in: what is looked at are its folder and its environment.
     environ = {"HOME": "/home/ann", "PATH": "/usr/bin:/bin"}
-    with subprocess.Popen(["sleep", "300"], cwd=tmp_path, env=environ) as process:
-        [service] = running_services({process.pid: command}, {})
+    with subprocess.Popen(
+        ["sh", "-c", "echo; read line"], cwd=tmp_path, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        [service] = running_services({process.pid: command})
         process.kill()
     assert (service.pid, service.config, service.state_dir) == (process.pid, str(tmp_path / "x.toml"), tmp_path / "own")
     assert f"/home/ann/.cache/novotechno-collections/heartbeats/{AGENT}.log" in service.watches
 
 
+def hidden(*arguments: str) -> Service:
+    """A supervisor whose surroundings cannot be seen, as those of another user's process."""
+    [service] = running_services({999_999_999: ["collections-supervisor", *arguments]})
+    return service
+
+
 def test_a_supervisor_whose_configuration_is_wrong_or_hidden_is_one_all_the_same(tmp_path: Path) -> None:
-    broken = write(tmp_path / "x.toml", "[supervisor]\nstate = 1\n")
-    [service] = running_services({999_999_999: ["collections-supervisor", "--config", str(broken)]}, {"HOME": "/home/ann"})
-    assert service.state_dir is None
-    assert "state" in service.why
-    [other] = running_services({999_999_999: ["collections-supervisor"]}, {})
-    assert "its surroundings cannot be seen" in other.why
+    broken = hidden("--config", str(write(tmp_path / "x.toml", "[supervisor]\nstate = 1\n")))
+    assert broken.state_dir is None
+    assert "state" in broken.why
+    assert "its surroundings cannot be seen" in hidden().why
+
+
+def test_of_a_hidden_supervisor_is_believed_what_its_configuration_spells_out(tmp_path: Path) -> None:
+    spelt = hidden("--config", str(write(tmp_path / "x.toml", '[supervisor]\nstate_dir = "/var/lib/x"\n')))
+    assert spelt.state_dir == Path("/var/lib/x")
+    at_home = hidden("--config", str(write(tmp_path / "y.toml", '[supervisor]\nstate_dir = "~/x"\n')))
+    assert at_home.state_dir is None
+    assert "below its user's home" in at_home.why
 
 
 def test_commands_of_ours_are_no_supervisors() -> None:
-    assert list(running_services({1: ["collections-supervisor", "doctor"], os.getpid(): ["collections-supervisor"]}, {})) == []
+    assert list(running_services({1: ["collections-supervisor", "doctor"], os.getpid(): ["collections-supervisor"]})) == []

@@ -43,6 +43,7 @@ def test_who_restarts_or_watches_is_found(line: str, what: str) -> None:
         "collections-supervisor --config x beat payment-watcher -- ./monitor",
         "python -m collections_supervisor --health-check",
         "openclaw agent --agent caine --message hello",
+        "openclaw agent --agent somebody-else --message restart",
         "my-payment-watcher-2 restart",
         "logrotate /etc/logrotate.conf",
         "",
@@ -58,6 +59,7 @@ def test_a_script_is_judged_as_a_whole() -> None:
     assert of_script(f"cd {BEATS}\nkill $(cat x)\n", QUARRY) == "looks after the agents"
     assert of_script("# restarts payment-watcher with kill\necho payment-watcher\n", QUARRY) == ""
     assert of_script("kill 1\n", QUARRY) == ""
+    assert of_script("openclaw gateway restart\n", QUARRY) == "restarts OpenClaw"
 
 
 def test_who_shows_a_file_does_nothing_about_it() -> None:

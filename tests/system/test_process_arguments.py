@@ -17,8 +17,10 @@ ARGUMENTS = ["--name", "it's odd", "", "ü"]
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     environ = {"ONE": "a=b", "TWO": ""}
-    command = [sys.executable, "-c", "input()", *ARGUMENTS]
-    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=subprocess.PIPE) as made:
+    command = [sys.executable, "-c", "print(flush=True); input()", *ARGUMENTS]
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
+        assert made.stdout is not None
+        made.stdout.readline()  # before it is up the kernel may show no arguments yet
         yield made
         made.kill()
 

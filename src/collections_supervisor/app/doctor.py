@@ -124,7 +124,7 @@ class Doctor:
 
     async def _look_at_processes(self) -> None:
         self._arguments = await hop(_POOL, read_arguments)
-        services = partial(search.running_services, self._arguments, self._environ)
+        services = partial(search.running_services, self._arguments)
         self._running = tuple(await _listed(services))
 
     # --- Programs and OpenClaw ---

@@ -37,6 +37,10 @@ _LARGEST = 64 << 10
 
 _MOST_FILES = 2000
 _SCRIPT = re.compile(r"(?<![\w.])/[^\s'\";|&<>()]+")
+_PROGRAM = re.compile(r"/node_modules/|/site-packages/|\.[cm]?js$")
+"""Programs of others that are text: OpenClaw's own says how to restart it."""
+
+_NOBODYS_HOME = "/home of whoever runs it"
 
 
 def in_files(root: Path, home: Path | None, quarry: Quarry) -> Iterator[Sighting]:
@@ -84,8 +88,8 @@ def _in_text(where: str, commands: Iterable[str], quarry: Quarry) -> Iterator[Si
         what = of_line(command, quarry)
         if not what:
             # What is run mostly is a script, and the names stand in there.
-            scripts = (Path(found) for found in _SCRIPT.findall(command))
-            what = next((said for path in scripts if (said := of_script(_read(path), quarry))), "")
+            scripts = (found for found in _SCRIPT.findall(command) if not _PROGRAM.search(found))
+            what = next((said for path in scripts if (said := of_script(_read(Path(path)), quarry))), "")
         yield from _sighting(where, what, command)
 
 
@@ -127,28 +131,31 @@ def _commands_in_plist(path: Path) -> Iterator[str]:
         yield " ".join(str(argument) for argument in arguments)
 
 
-def running_services(arguments: Mapping[int, list[str]], environ: Mapping[str, str]) -> Iterator[Service]:
+def running_services(arguments: Mapping[int, list[str]]) -> Iterator[Service]:
     """The supervisors that run, and where each keeps its state by its own configuration and surroundings."""
     for pid, argv in arguments.items():
         own = own_run(argv)
         if own is not None and pid != os.getpid():
-            yield _service(pid, own, environ)
+            yield _service(pid, own)
 
 
-def _service(pid: int, arguments: Sequence[str], environ: Mapping[str, str]) -> Service:
+def _service(pid: int, arguments: Sequence[str]) -> Service:
     named = option(arguments, "--config")
-    spoken = named or "no --config"
+    spoken, hidden = named or "no --config", ""
     try:
         folder, theirs = read_surroundings(pid)
     except OSError as error:
+        hidden = f"its surroundings cannot be seen ({cause_of(error)})"
         if named is None or not Path(named).is_absolute():
-            return Service(pid=pid, config=spoken, why=f"its surroundings cannot be seen ({cause_of(error)})")
-        folder, theirs = Path("/"), dict(environ)
+            return Service(pid=pid, config=spoken, why=hidden)
+        folder, theirs = Path("/"), {"HOME": _NOBODYS_HOME}
     path = folder / named if named is not None else find_config(theirs, folder)
     try:
         config = load(path, environ=theirs, agents_flag=option(arguments, "--agents")).config
     except ConfigError as error:
         return Service(pid=pid, config=str(path), why=str(error).splitlines()[0])
+    if config.supervisor.state_dir.is_relative_to(_NOBODYS_HOME):
+        return Service(pid=pid, config=str(path), why=f"it lies below its user's home, and {hidden}")
     return Service(
         pid=pid,
         config=str(path) if path is not None else "built-in values",

@@ -1,7 +1,8 @@
 """Whether a line of a crontab, a unit or a process list looks after the same agents as we do. Pure."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import PurePath
 
 import msgspec
@@ -17,6 +18,9 @@ _WATCHES = re.compile(r"watch-?dog|supervis|monitor|keep-?alive|health-?check|\b
 """What says of itself that it watches. Too common for a whole script, whose comments may say anything."""
 
 _OPENCLAW_RESTART = re.compile(r"\bopenclaw\b[^\n]*\brestart\b", re.IGNORECASE)
+_GATEWAY_RESTART = re.compile(r"\bopenclaw\b\s+(?:[\w-]+\s+)?restart\b", re.IGNORECASE)
+"""Of OpenClaw as a whole; a message to an agent of somebody else's is no concern of ours."""
+
 _OPENCLAW_MESSAGE = re.compile(r"\bopenclaw\b[^\n]*\bagent\b[^\n]*--message\b", re.IGNORECASE)
 _OURS = re.compile(r"\bcollections[-_]supervisor\b")
 _VIEWERS = frozenset(
@@ -63,7 +67,8 @@ class Quarry(msgspec.Struct, frozen=True, kw_only=True):
         return any(folder in text for folder in self.folders)
 
 
-def _any_of(names: Collection[str]) -> re.Pattern[str]:
+@cache
+def _any_of(names: frozenset[str]) -> re.Pattern[str]:
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile(rf"(?<![A-Za-z0-9_.-])(?:{'|'.join(map(re.escape, longest_first))})(?![A-Za-z0-9_-])")
 
@@ -77,7 +82,7 @@ def of_line(text: str, quarry: Quarry) -> str:
     rest = _bare(text, quarry)
     if agent and (_OPENCLAW_RESTART.search(text) or _OPENCLAW_MESSAGE.search(text)):
         return f"restarts {agent} through OpenClaw"
-    if _OPENCLAW_RESTART.search(rest):
+    if _GATEWAY_RESTART.search(rest):
         return "restarts OpenClaw"
     if agent and (_ACTS.search(rest) or _WATCHES.search(rest)):
         return f"looks after {agent}"
@@ -90,8 +95,10 @@ def of_script(text: str, quarry: Quarry) -> str:
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     agent, rest = quarry.names_agent(code), _bare(code, quarry)
     subject = agent or ("the agents" if quarry.names_folder(code) else "")
-    if _OPENCLAW_RESTART.search(rest) or (subject and _OPENCLAW_MESSAGE.search(code)):
-        return f"restarts {subject or 'agents'} through OpenClaw"
+    if subject and (_OPENCLAW_RESTART.search(rest) or _OPENCLAW_MESSAGE.search(code)):
+        return f"restarts {subject} through OpenClaw"
+    if _GATEWAY_RESTART.search(rest):
+        return "restarts OpenClaw"
     return f"looks after {subject}" if subject and _ACTS.search(rest) else ""
 
 
