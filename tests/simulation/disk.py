@@ -132,7 +132,10 @@ class Disk:
 
     def statuses(self) -> dict[str, str]:
         """By agent, what the snapshot calls it."""
-        agents = msgspec.json.decode((self.folder / "snapshot.json").read_bytes(), type=_Snapshot).agents
+        try:
+            agents = msgspec.json.decode((self.folder / "snapshot.json").read_bytes(), type=_Snapshot).agents
+        except FileNotFoundError:  # of a program that is made to forget; what that breaks is for the rules to find
+            return {}
         return {agent.name: agent.status for agent in agents}
 
     def outbox(self) -> "dict[tuple[str, int], KeptNotice]":
