@@ -10,19 +10,28 @@ import pytest
 LAG = 2.0
 """Seconds that a slow, shared machine may add to what is measured."""
 
-OVERFLOW = {"payloads": [], "meta": {"error": {"kind": "context_overflow", "message": "the conversation is too long"}}}
-UNPAID = {"payloads": [{"text": "Billing error: top up; retry after about 2 seconds.", "isError": True}], "meta": {}}
+WAY_OUT = "Context overflow: prompt too large for the model. Try /reset (or /new) to start a fresh session."
+OVERFLOW = {
+    "runId": "r1",
+    "status": "error",
+    "summary": "failed",
+    "result": {
+        "payloads": [{"text": WAY_OUT, "isError": True, "mediaUrl": None}],
+        "meta": {"error": {"kind": "context_overflow", "message": "400 the conversation is too long"}},
+    },
+}
+DISABLED = "Inline API key is temporarily disabled after a provider auth/billing failure. Retry after about 2 seconds, or top up."
+UNPAID = {"ok": False, "runId": "r1", "origin": "gateway", "error": {"type": "cli_error", "message": DISABLED}}
 TOMBSTONE = "This session ended during restart recovery and takes no more messages."
-BURIED = {"ok": False, "error": {"type": "gateway", "message": TOMBSTONE}}
 
 RULES: list[dict[str, Any]] = [
     {"agent": "aborted", "kind": "restart", "answer": {"payloads": [{"text": "as before"}], "meta": {"aborted": True}}},
     {"agent": "refused", "kind": "restart", "answer": {"payloads": [{"text": "the model said no", "isError": True}], "meta": {}}},
     {"agent": "prose", "kind": "restart", "answer": "I am back at work!"},
-    {"agent": "overflowing", "kind": "restart", "nth": 1, "answer": OVERFLOW},
+    {"agent": "overflowing", "kind": "restart", "nth": 1, "exit": 1, "answer": OVERFLOW},
     {"agent": "overflowing", "kind": "restart", "sleep": 0.2, "beat_after": 0.1},
-    {"agent": "keeping", "kind": "restart", "answer": OVERFLOW},
-    {"agent": "unpaid", "kind": "restart", "nth": 1, "answer": UNPAID},
+    {"agent": "keeping", "kind": "restart", "exit": 1, "answer": OVERFLOW},
+    {"agent": "unpaid", "kind": "restart", "nth": 1, "exit": 1, "answer": UNPAID},
     {"agent": "unpaid", "kind": "restart", "sleep": 0.2, "beat_after": 0.1},
     {"agent": "lingering", "kind": "restart", "linger": 300},
     {
@@ -83,7 +92,9 @@ def test_a_restart_that_brings_a_beat_is_a_recovery(office: Any) -> None:
     beaten = office.daemon.wait_for("agent.recovered", agent="reviving") | {"timestamp": agent["last_heartbeat"]}
     assert 0 <= office.daemon.seconds(beaten, recovery) < 2 + LAG
     assert recovery["by_itself"] is False
-    assert office.daemon.wait_for("agent.restart.succeeded", agent="reviving")["attempt"] == 1
+    done = office.daemon.wait_for("agent.restart.succeeded", agent="reviving")
+    assert (done["attempt"], done["tokens"]) == (1, 1234)
+    assert office.shown("reviving", tokens_total=1234)["restarts"] == 1
     assert (agent["restarts"], agent["missed"], agent["incident"]) == (1, 0, None)
     assert office.daemon.of("agent.escalated", agent="reviving") == []
     # Looked for work first, emptied the lane, then the one paid turn.

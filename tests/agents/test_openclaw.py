@@ -516,6 +516,12 @@ def test_times_come_in_several_forms() -> None:
     assert "running for 90 s and was last active 20 s ago" in newest.detail
 
 
+def test_a_turn_that_has_only_just_begun_is_at_work() -> None:
+    # What stands there until the model was called.
+    begun = {"execution": {"state": "unknown"}, "createdAt": ago(3), "updatedAt": ago(3), "startedAt": ago(3)}
+    assert progress({"status": "running", **begun}).busy
+
+
 def test_stamps_in_the_future_count_as_just_now() -> None:
     found = progress(task(-500, -400))
     assert found.busy
