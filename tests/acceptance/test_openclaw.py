@@ -157,7 +157,7 @@ def test_a_bill_costs_no_attempt_and_is_waited_for(office: Any) -> None:
 def test_a_human_is_told_by_a_turn_of_his_own_agent(office: Any) -> None:
     delivery = office.daemon.wait_for("escalation.delivered", agent="keeping", channel="openclaw")
     turns = [json.loads(call["argv"][4]) for call in office.calls("caine", "notice")]
-    [turn] = [turn for turn in turns if turn["idempotencyKey"] == f"{delivery['dedup_key']}/1"]
+    [turn] = [turn for turn in turns if turn["idempotencyKey"] == f"{delivery['dedup_key']}/1/caine"]
     assert turn["agentId"] == "caine"
     assert turn["message"].startswith("keeping needs you: ")
     assert "restart.fresh is never" in turn["message"]

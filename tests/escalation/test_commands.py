@@ -66,10 +66,19 @@ async def test_openclaw_is_asked_for_a_turn_with_a_key_that_names_the_notice(mak
     assert call["argv"][6:] == ["--timeout", "30000", "--json"]
     params = json.loads(call["argv"][5])
     assert params.keys() == {"agentId", "message", "idempotencyKey"}
-    assert (params["agentId"], params["idempotencyKey"]) == ("caine", "agent/payment-watcher/0/3")
+    assert (params["agentId"], params["idempotencyKey"]) == ("caine", "agent/payment-watcher/0/3/caine")
     assert params["message"].startswith("payment-watcher needs you.\n\n{")
     assert call["env"]["OPENCLAW_NO_RESPAWN"] == "1"
     assert (call["timeout"], call["stdin"]) == (60, None)
+
+
+async def test_what_one_agent_was_told_is_not_taken_for_told_to_another(make_notice: Make) -> None:
+    run = FakeRunner(ACCEPTED)
+    for agent in ("caine", "deputy"):
+        (channel,) = opened(OpenClawChannel(agent=agent), run=run)
+        await channel.send(make_notice(), attempt=1)
+    first, second = (json.loads(call["argv"][5])["idempotencyKey"] for call in run.calls)
+    assert first != second
 
 
 async def test_every_try_can_be_told_apart_by_its_marker(make_notice: Make) -> None:

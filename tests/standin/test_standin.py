@@ -112,6 +112,23 @@ def test_variables_of_its_kind_change_a_call_and_no_other(standin: Standin) -> N
     assert standin.run(*TASKS, **env)[0] == 0
 
 
+def test_a_notice_is_known_again_by_its_key_whoever_it_is_for(standin: Standin) -> None:
+    def tell(agent: str, key: str, **env: str) -> tuple[str, list[str]]:
+        params = json.dumps({"agentId": agent, "idempotencyKey": key})
+        code, stdout, _ = standin.run("gateway", "call", "agent", "--params", params, **env)
+        assert code == int(env.get("STANDIN_NOTICE_EXIT", 0))
+        answer = json.loads(stdout)
+        return answer["status"], [answer["runId"]]
+
+    assert tell("caine", "k1", STANDIN_NOTICE_EXIT="1") == ("accepted", ["k1"])
+    assert [tell("caine", "k1"), tell("caine", "k1"), tell("deputy", "k1")] == [
+        ("accepted", ["k1"]),
+        ("ok", ["k1"]),
+        ("ok", ["k1"]),
+    ]
+    assert tell("deputy", "k2") == ("accepted", ["k2"])
+
+
 def test_rules_hold_by_kind_agent_and_count(standin: Standin) -> None:
     rules: list[dict[str, Any]] = [
         {"kind": "restart", "nth": 2, "agent": "a", "exit": 5, "answer": {"ok": False}},

@@ -77,8 +77,9 @@ class OpenClawCli:
         params = {
             "agentId": self._settings.agent,
             "message": message(notice, self._envelope, attempt=attempt),
-            # The gateway begins no second turn for a key it has seen: a try whose answer was lost can be repeated.
-            "idempotencyKey": f"{notice.dedup_key}/{notice.sequence}",
+            # The gateway begins no second turn for a key it has seen: a try whose answer was lost can be repeated. It has one
+            # list of keys for all agents: what the first one has taken would count as taken by every further one.
+            "idempotencyKey": f"{notice.dedup_key}/{notice.sequence}/{self._settings.agent}",
         }
         # Its own limit, in milliseconds and 10 s by default, leaves out the seconds that the program needs to start.
         wait = str(max(1, round(self.timeout * 500)))
