@@ -24,8 +24,8 @@ def render(level: Level, fields: dict[str, object]) -> Parts:
     return RENDERER.parts(level, fields, WALL)
 
 
-def offer(lines: LineQueue, note: object = 0, *, level: Level = "info", must: bool = False) -> None:
-    lines.offer(level, render(level, {"event": "e", "note": note}), must=must)
+def offer(lines: LineQueue, note: object = 0, *, level: Level = "info", must: bool = False, bulk: bool = False) -> None:
+    lines.offer(level, render(level, {"event": "e", "note": note}), must=must, bulk=bulk)
 
 
 def taken(lines: LineQueue) -> list[dict[str, object]]:
@@ -73,6 +73,29 @@ def test_too_many_lines_are_dropped_and_accounted_for_where_they_are_missing() -
     assert_accounted_for(read)
     assert [record.get("note", record.get("dropped")) for record in read] == [*range(10), 15, "after"]
     assert lines.counts.dropped == 15
+
+
+def test_what_children_say_leaves_room_for_what_we_say() -> None:
+    lines = LineQueue(render, max_lines=10)
+    for note in range(100):
+        offer(lines, note, bulk=True)
+    for note in range(3):
+        offer(lines, f"ours {note}")
+    read = taken(lines)
+    assert_accounted_for(read)
+    assert [record.get("note", record.get("dropped")) for record in read] == [*range(5), 95, *(f"ours {n}" for n in range(3))]
+    assert lines.counts.dropped == 95
+
+
+def test_what_children_say_leaves_room_in_bytes_too() -> None:
+    size = len(b"".join(render("info", {"event": "e", "note": "x" * 1000})))
+    lines = LineQueue(render, max_bytes=10 * size + 100)
+    for _ in range(100):
+        offer(lines, "x" * 1000, bulk=True)
+    offer(lines, "y" * 1000)
+    notes = [str(record["note"])[0] for record in taken(lines) if "note" in record]
+    assert notes.count("x") == 5
+    assert notes[-1] == "y"
 
 
 def test_drops_are_told_of_even_if_nothing_is_logged_any_more() -> None:

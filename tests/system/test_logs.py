@@ -85,6 +85,30 @@ def test_what_is_below_the_level_is_not_written(tmp_path: Path) -> None:
     assert [line["event"] for line in logged(tmp_path, use, LoggingConfig(level="error"))] == ["loud"]
 
 
+def test_children_that_say_too_much_push_nothing_of_ours_out_of_the_log() -> None:
+    reading, writing = os.pipe()
+    log = opened(writing)
+    for number in range(20_000):
+        log.logger.info("agent.output", message=str(number), agent="worker")
+    for _ in range(2000):
+        log.logger.warning("agent.exited", message="worker ended", agent="worker")
+    said: list[bytes] = []
+
+    def read() -> None:
+        while piece := os.read(reading, 1 << 16):
+            said.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert log.close(DEADLINE_S)
+    os.close(writing)
+    reader.join()
+    os.close(reading)
+    events = [json.loads(line)["event"] for line in b"".join(said).splitlines()]
+    assert events.count("agent.exited") == 2000
+    assert 1000 < events.count("agent.output") < 20_000
+
+
 def test_an_exception_comes_with_its_frames(tmp_path: Path) -> None:
     def use(log: LogSystem) -> None:
         try:

@@ -24,6 +24,9 @@ MAX_BYTES = 8 * 2**20
 REFILL = 0.75
 """After a drop, the share of the bounds below which lines are taken again: else every other line might tell of a drop."""
 
+BULK_SHARE = 0.5
+"""The share of the bounds that lines of children may fill, however much they say: the rest is for what we say ourselves."""
+
 
 class Render(Protocol):
     """Makes the line of an event that the log itself has to tell."""
@@ -51,6 +54,7 @@ class _Offer(NamedTuple):
     level: Level
     parts: Parts
     must: bool
+    bulk: bool
 
 
 class _Request(Enum):
@@ -82,9 +86,12 @@ class LineQueue:
         # Changed by the reader only:
         self._taken_bytes = 0
 
-    def offer(self, level: Level, parts: Parts, *, must: bool = False) -> None:
-        """Queue the line, or count it as dropped. `must`, for the reader's use, lets it in over the bounds and behind the end."""
-        self._incoming.append(_Offer(level, parts, must))
+    def offer(self, level: Level, parts: Parts, *, must: bool = False, bulk: bool = False) -> None:
+        """Queue the line, or count it as dropped. `must`, for the reader's use, lets it in over the bounds and behind the end.
+
+        `bulk` is what a child of ours says, which has narrower bounds.
+        """
+        self._incoming.append(_Offer(level, parts, must, bulk))
         self._work_off()
 
     def lose(self, line: Line) -> None:
@@ -148,19 +155,19 @@ class LineQueue:
 
     def _admit(self, offer: _Offer) -> None:
         self._events[offer.level] += 1
-        if not offer.must and (self._closed or not self._has_room(offer.parts)):
+        if not offer.must and (self._closed or not self._has_room(offer)):
             self._last_seq += 1
             self._count_loss(1)
             return
         self._report_drops()
         self._put(offer.parts, 1)
 
-    def _has_room(self, parts: Parts) -> bool:
+    def _has_room(self, offer: _Offer) -> bool:
         waiting = self._ready.qsize()
         if waiting == 0:
             return True
-        share = REFILL if self._unreported else 1.0
-        needed = self._queued_bytes - self._taken_bytes + len(parts.head) + len(parts.tail)
+        share = (REFILL if self._unreported else 1.0) * (BULK_SHARE if offer.bulk else 1.0)
+        needed = self._queued_bytes - self._taken_bytes + len(offer.parts.head) + len(offer.parts.tail)
         return waiting < self._max_lines * share and needed <= self._max_bytes * share
 
     def _count_loss(self, numbers: int) -> None:

@@ -27,6 +27,9 @@ from collections_supervisor.system.log_target import FileTarget, StreamTarget, T
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 STDOUT = 1
 STREAMS = {STDOUT: "standard output", 2: "standard error"}
+OUTPUT = "agent.output"
+"""The event whose number a child of ours decides on."""
+
 LAST_WORDS_S = 2.0
 """How long a process that dies of an exception waits for the line that says so."""
 
@@ -132,14 +135,15 @@ def _view(config: LoggingConfig, terminal: bool) -> View | None:
 class _Port:
     """What structlog calls at the end of its chain: one method for each level, with what the renderer made."""
 
-    def __init__(self, offer: Callable[[Level, Parts], None]) -> None:
+    def __init__(self, offer: Callable[..., None]) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = offer
 
 
 def _bound_logger(lines: LineQueue, renderer: LineRenderer, level: Level) -> FilteringBoundLogger:
-    def render(_port: object, name: str, event: MutableMapping[str, object]) -> tuple[tuple[Level, Parts], dict[str, object]]:
+    def render(_port: object, name: str, event: MutableMapping[str, object]) -> tuple[tuple[Level, Parts], dict[str, bool]]:
         method = cast("Level", name)
-        return (method, _now(renderer, method, event)), {}
+        bulk = event.get("event") == OUTPUT
+        return (method, _now(renderer, method, event)), {"bulk": bulk}
 
     proxy = structlog.wrap_logger(
         _Port(lines.offer),
