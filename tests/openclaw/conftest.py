@@ -10,7 +10,7 @@ from tests.openclaw.gateway import Gateway
 from tests.openclaw.install import NotInstalledError, Programs, cache, install
 from tests.openclaw.model import Model, Work
 
-AGENTS = ("payment-watcher", "collections-emailer", "caine")
+AGENTS = ("payment-watcher", "collections-emailer", "caine", "deputy")
 STRAINED = ("streaming", "poisoned", "refused", "unpaid", "over-quota", "limited", "broken", "overflowing")
 """What is wrong with each of them, one at a time."""
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from tests.openclaw.conftest import RealSite
-from tests.openclaw.model import Prompt, Say, Stream
+from tests.openclaw.model import Prompt, Stream
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(600)]
 
@@ -92,7 +92,6 @@ def escalated(real: RealSite, relay: Relay, answers: Callable[[], list[str]]) ->
     lossy.write_text(LOSSY.format(program=real.gateway.program, answers=real.root / "answers", lost=LOST))
     lossy.chmod(0o755)
     real.gateway.model.plan("caine", Stream(lambda: min(len(answers()), len(relay.answers)) >= LOST))
-    real.gateway.model.plan("collections-emailer", Say())
     real.beat("dead", ago=3 * 3600)
     real.configure(
         [{"name": "dead", "restart": {"kind": "none"}}],
@@ -105,7 +104,7 @@ def escalated(real: RealSite, relay: Relay, answers: Callable[[], list[str]]) ->
                 {"kind": "openclaw", "via": "hooks", "url": url, "token_env": "HOOKS_TOKEN", "agent": "nobody"},
                 {"kind": "openclaw", "via": "hooks", "url": url, "token_env": "LANG"},
                 {"kind": "openclaw", "via": "tools", "url": url, "token_env": "GATEWAY_TOKEN"},
-                {"kind": "openclaw", "via": "cli", "agent": "collections-emailer"},
+                {"kind": "openclaw", "via": "cli", "agent": "deputy"},
             ]
         },
     )
@@ -144,8 +143,8 @@ def test_caine_is_told_exactly_once_by_each_way(escalated: RealSite) -> None:
 
 def test_what_caine_was_told_is_told_to_another_too(escalated: RealSite) -> None:
     # Accepted is not yet asked: the turn may only be beginning.
-    escalated.until(lambda: turns(escalated, "collections-emailer"), LONG)
-    assert len(turns(escalated, "collections-emailer")) == 1
+    escalated.until(lambda: turns(escalated, "deputy"), LONG)
+    assert len(turns(escalated, "deputy")) == 1
 
 
 @pytest.mark.parametrize(
