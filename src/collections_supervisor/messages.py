@@ -90,6 +90,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     since: str = ""
     last_heartbeat: str = ""
+    by_hand: bool = False
+    """A person wants it: whatever automation would wait for does not count."""
 
 
 class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,10 +197,12 @@ class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
 class AgentCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A person's word about one agent, which outranks all automation: no misses, restarts or notices while it is paused."""
 
-    what: Literal["pause", "resume"]
+    what: Literal["pause", "resume", "restart"]
     until: datetime | None = None
     """The end of a pause; None: until it is resumed by hand."""
     reason: str = ""
+    everyone: bool = False
+    """It is said of all agents, also of those to come: a pause beside the agent's own one, which ends by itself."""
 
 
 class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
     AgentState,
+    Answer,
     AskForSlot,
     ChildExited,
     Effect,
@@ -69,6 +70,7 @@ class World:
         self.running = 0
         self.overlapped = False
         self.log: list[Emit] = []
+        self.answers: list[Answer] = []
         self.statuses: list[tuple[float, str]] = []
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -187,6 +189,8 @@ class World:
                     self.at(self.now, partial(self._grant, request.action_id))
                 case RunAction(request=request):
                     self._run(request)
+                case Answer():
+                    self.answers.append(effect)
                 case GiveSlotBack():
                     pass
         status = view.status(self.policy, self.state, self.clock())

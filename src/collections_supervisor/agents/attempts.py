@@ -27,7 +27,7 @@ SETTLED = 10.0
 def wants_restart(turn: Turn) -> bool:
     """Whether the agent is one that a restart might help, leaving aside whether one may be made now."""
     state = turn.state
-    if turn.policy.restart.kind == "none" or state.source == "unreadable" or state.pause is not None:
+    if turn.policy.restart.kind == "none" or state.source == "unreadable" or state.paused is not None:
         return False
     if is_owned(turn.policy) and state.child is None:
         return not state.ended
@@ -71,7 +71,7 @@ def consider(turn: Turn) -> None:
         since = max(turn.wall_to_the_millisecond(state.starts[-1]), missed_at)
         hold(turn, "budget", _budget(turn), since=since, until=opens)
         return
-    _ask(turn)
+    ask(turn)
 
 
 def trial_at(turn: Turn) -> float | None:
@@ -96,22 +96,26 @@ def _budget(turn: Turn) -> str:
     return f"the restart budget ({', '.join(limits)}) is used up"
 
 
-def _ask(turn: Turn) -> None:
+def ask(turn: Turn, *, by_hand: bool = False, reason: str = "") -> None:
+    """Want a restart from now on, in its turn or, by hand, at once; without a `reason` it is what was missed."""
     state = turn.state
     first = is_owned(turn.policy) and not state.begun
+    missed = f"{state.missed} missed heartbeat{'s' if state.missed != 1 else ''}" if state.missed else "not running"
     number = 0 if first else state.attempts + 1
     request = ActionRequest(
         action_id=f"{turn.policy.name}-{turn.now.wall:%Y%m%dT%H%M%S%f}-{state.restarts + 1}",
         agent=turn.policy.name,
         attempt=number,
         fresh=_wants_fresh(turn, number),
-        reason=f"{state.missed} missed heartbeat{'s' if state.missed != 1 else ''}" if state.missed else "not running",
+        reason=reason or missed,
         since=stamp(turn.now.wall),
         last_heartbeat=stamp(state.beat.stamp) if state.beat is not None else "never",
+        by_hand=by_hand,
     )
     turn.set(attempt=Attempt(request=request, phase="waiting", first=first), next_attempt_at=None)
     # An owned process costs nothing and runs beside the others: the slots are for paid turns.
-    turn.effects.append(RunAction(request=request) if is_owned(turn.policy) else AskForSlot(request=request))
+    at_once = by_hand or is_owned(turn.policy)
+    turn.effects.append(RunAction(request=request) if at_once else AskForSlot(request=request))
 
 
 def _wants_fresh(turn: Turn, number: int) -> bool:
@@ -127,11 +131,11 @@ def _wants_fresh(turn: Turn, number: int) -> bool:
 def granted(turn: Turn, action_id: str) -> None:
     """The slot is there: go, unless the agent came back while it was waited for."""
     attempt = turn.state.attempt
+    if attempt is not None and attempt.request.action_id != action_id:
+        # Said of an attempt that was dropped meanwhile; the one there is now is in the line itself, or has the slot.
+        return
     if attempt is None or attempt.phase != "waiting":
         turn.effects.append(GiveSlotBack())
-    elif attempt.request.action_id != action_id:
-        # Said of an attempt that was dropped meanwhile; the one that waits now is in the line itself.
-        return
     elif wants_restart(turn):
         turn.effects.append(RunAction(request=attempt.request))
     else:
@@ -145,6 +149,17 @@ def granted(turn: Turn, action_id: str) -> None:
             skipped(turn, "fresh_beat", "it beat again before its restart began")
 
 
+def drop_waiting(turn: Turn) -> bool:
+    """Do not make the restart that has not begun yet; whether there was one."""
+    attempt = turn.state.attempt
+    if attempt is None or attempt.phase != "waiting":
+        return False
+    turn.set(attempt=None)
+    if not is_owned(turn.policy):
+        turn.effects.append(GiveSlotBack())
+    return True
+
+
 def skipped(turn: Turn, reason: str, sentence: str) -> None:
     """Log that a restart was not made, and why."""
     turn.emit("info", "agent.restart.skipped", f"{turn.policy.name} was not restarted: {sentence}", reason=reason)
@@ -156,7 +171,8 @@ def started(turn: Turn, at: datetime) -> None:
     attempt = state.attempt
     if attempt is None or attempt.phase != "waiting":
         return
-    if not is_owned(turn.policy) and not wants_restart(turn):
+    by_hand = attempt.request.by_hand
+    if not is_owned(turn.policy) and not by_hand and not wants_restart(turn):
         turn.set(attempt=None)
         skipped(turn, "fresh_beat", "it beat again before its restart began")
         return
@@ -168,19 +184,21 @@ def started(turn: Turn, at: datetime) -> None:
     turn.set(
         attempts=number,
         restarts=state.restarts + 1,
-        starts=(*state.starts, now.mono),
+        # What a person wants is outside of the budget.
+        starts=state.starts if by_hand else (*state.starts, now.mono),
     )
     if attempt.request.fresh:
         turn.error(f"a new session was begun for restart attempt {number}: the conversation before it is lost")
     turn.emit(
         "warning",
         "agent.restart.started",
-        f"restarting {turn.policy.name}, attempt {number}: {attempt.request.reason}",
+        f"restarting {turn.policy.name}{' by hand' if by_hand else f', attempt {number}'}: {attempt.request.reason}",
         attempt=number,
         action_id=attempt.request.action_id,
         kind=turn.policy.restart.kind,
         missed=state.missed,
         fresh=attempt.request.fresh,
+        **({"by_hand": True} if by_hand else {}),
     )
 
 

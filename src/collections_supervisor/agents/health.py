@@ -2,7 +2,7 @@
 
 import math
 
-from collections_supervisor.agents import attempts, outcomes, pauses, resuming
+from collections_supervisor.agents import attempts, by_hand, changing, outcomes, pauses, resuming
 from collections_supervisor.agents.backoff import DAY, recent
 from collections_supervisor.agents.signs import count_misses, excuse, is_judged, observe, vanished_for
 from collections_supervisor.agents.silence import deadlines_passed, late_at, next_deadline
@@ -14,6 +14,7 @@ from collections_supervisor.agents.state import (
     Effect,
     Event,
     HeartbeatRead,
+    PolicyChanged,
     Resumed,
     SlotGranted,
 )
@@ -47,13 +48,17 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
         case ChildExited():
             outcomes.child_exited(turn, event)
         case AgentCommand():
-            pauses.command(turn, event)
+            by_hand.command(turn, event)
+        case PolicyChanged(before=before):
+            changing.changed(turn, before)
         case Resumed():  # pragma: no branch - there is no other
             # What is known is old by now: the first reading judges.
             resuming.resumed(turn, event)
             return turn.state, turn.effects
-    if turn.state.pause is not None:
+    if turn.state.paused is not None:
         pauses.drop_proof(turn)
+        # What a person wanted meanwhile is proven all the same.
+        outcomes.check_proof(turn)
         _tell_change(turn)
         return turn.state, turn.effects
     # Whatever it was that ended a pause: nothing is counted before its grace is given.
@@ -82,8 +87,10 @@ def _tell_change(turn: Turn) -> None:
 
 def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant at which time alone changes the judgement; until then only news can."""
-    if state.pause is not None:
-        return state.pause.until if state.pause.until is not None else math.inf
+    if state.paused is not None:
+        ends = [pause.until for pause in (state.pause, state.pause_all) if pause is not None]
+        ends += [state.attempt.prove_by] if state.attempt is not None else []
+        return min((at for at in ends if at is not None), default=math.inf)
     if is_judged(policy, state, now.mono) and deadlines_passed(policy, state, now) > state.missed:
         # A look that saw the wall clock being set has counted nothing.
         return now.mono + RECOUNT
@@ -108,7 +115,7 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
 def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
     quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
-    if quick and state.pause is None:
+    if quick and (state.paused is None or state.attempt):
         return now.mono + min(1.0, policy.timeout / 4)
     # A deadline that is learned needs to see every single beat.
     often = policy.period / 4 if policy.adaptive and policy.period is not None else policy.cycle

@@ -56,6 +56,10 @@ class OwnedProcess:
         await attendant.spawned(child.pid, child.start_time)
         return ActionOutcome(result="ok")
 
+    def adjust(self, policy: AgentConfig, place: Workplace) -> None:
+        """Go by these settings from now on; the process lives on as it was started."""
+        self._policy, self._place = policy, place
+
     async def find(self, record: ActionRecord) -> Tree | None:
         """Nothing: what an earlier life of ours left running is ended, since its output leads nowhere any more."""
         tree = await find_tree(record.pid, record.start_time, record.request.action_id)

@@ -8,7 +8,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.state import ActionRecord, AgentState, ChildExited
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Now, Reading
+from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentCommand, Now, Reading
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.process_tree import Tree
 
@@ -153,3 +153,5 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Names the present boot of the machine; empty where the system does not tell."""
     jitter: Callable[[], float]
     """A random number in [0, 1)."""
+    standing: Callable[[], AgentCommand | None] = lambda: None
+    """What a person said of all agents, also of those that are watched only later: a pause, or nothing."""

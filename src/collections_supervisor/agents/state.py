@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import (
     ActionOutcome,
     ActionRequest,
@@ -123,8 +124,15 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     flapping: datetime | None = None
     """Since when it goes up and down too often."""
     pause: Pause | None = None
+    pause_all: Pause | None = None
+    """The pause of all agents, as far as it concerns this one."""
     outcome: ActionOutcome | None = None
     """How the last restart failed: what a person will want to see of it."""
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pause that it is in: its own, or that of all."""
+        return self.pause or self.pause_all
 
 
 # --- Events ----------------------------------------------------------------------------------------------------------
@@ -199,7 +207,13 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """The machine was off or asleep meanwhile, so that nobody can have beaten."""
 
 
-Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed | AgentCommand
+class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on it is judged by other settings."""
+
+    before: AgentConfig
+
+
+Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | Resumed | PolicyChanged | AgentCommand
 
 
 # --- Effects ---------------------------------------------------------------------------------------------------------
@@ -229,4 +243,13 @@ class RunAction(msgspec.Struct, frozen=True, kw_only=True):
     request: ActionRequest
 
 
-Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | Emit
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person is told whose word this was."""
+
+    ok: bool
+    sentence: str
+    action_id: str = ""
+    """The restart that is made now."""
+
+
+Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | Answer | Emit

@@ -16,7 +16,7 @@ def changed(policy: AgentConfig, state: AgentState, now: Now) -> AgentChanged:
     """The agent as the coordinator is to know it. Nobody is told of an agent's trouble while a person has it paused."""
     passed = deadlines_passed(policy, state, now)
     attempt = state.attempt
-    paused = state.pause is not None
+    paused = state.paused is not None
     return AgentChanged(
         report=view(policy, state, now),
         trouble=state.trouble if not paused else None,

@@ -6,7 +6,7 @@ from collections_supervisor.agents import active_hours, backoff
 from collections_supervisor.agents.attempts import says_stop
 from collections_supervisor.agents.signs import is_judged
 from collections_supervisor.agents.silence import is_late, is_owned, last_seen, never_ready, next_deadline, timeout
-from collections_supervisor.agents.state import AgentState, Attempt, Pause
+from collections_supervisor.agents.state import AgentState, Attempt
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import AgentReport, Held, Now, Status
 from collections_supervisor.system.clock import span, stamp
@@ -14,13 +14,13 @@ from collections_supervisor.system.clock import span, stamp
 
 def status(policy: AgentConfig, state: AgentState, now: Now) -> Status:
     """What the agent is called, by precedence: the word that a person must react to wins."""
-    if state.pause is not None:
+    if state.paused is not None:
         return "paused"
     down = is_owned(policy) and state.child is None and not state.ended
     down = down or never_ready(policy, state, now.mono)
     if state.hold is not None or (state.trouble is not None and state.recovered_at is None and not _merely_unreadable(state)):
         return "escalated"
-    if state.attempt is not None and (state.missed or down):
+    if state.attempt is not None and (state.missed or down or state.attempt.request.by_hand):
         return "restarting"
     if state.missed or down:
         return "unhealthy"
@@ -53,7 +53,7 @@ def detail(policy: AgentConfig, state: AgentState, now: Now) -> str:
             within = span(timeout(policy, state))
             return f"no beat within its period of {span(policy.period or 0)}; it counts as missed after {within}"
         case "paused":
-            return _paused(state.pause, now)
+            return _paused(state, now)
         case "healthy":  # pragma: no branch - there is no other
             return _healthy(policy, state, now)
 
@@ -61,7 +61,7 @@ def detail(policy: AgentConfig, state: AgentState, now: Now) -> str:
 def _restarting(policy: AgentConfig, attempt: Attempt | None) -> str:
     if attempt is None or attempt.first:
         return "being started"
-    number = f"attempt {attempt.request.attempt}"
+    number = "a restart by hand" if attempt.request.by_hand else f"attempt {attempt.request.attempt}"
     match attempt.phase:
         case "waiting":
             return f"{number} waits for its turn"
@@ -89,10 +89,11 @@ def _unknown(policy: AgentConfig, state: AgentState) -> str:
     return "its heartbeat file is gone"
 
 
-def _paused(pause: Pause | None, now: Now) -> str:
+def _paused(state: AgentState, now: Now) -> str:
+    pause = state.paused
     end, why = (pause.until, pause.reason) if pause is not None else (None, "")
     until = f"until {stamp(_wall(end, now))}" if end is not None else "until it is resumed"
-    return f"paused {until}{f': {why}' if why else ''}"
+    return f"paused {'' if state.pause is not None else 'with all others '}{until}{f': {why}' if why else ''}"
 
 
 def _healthy(policy: AgentConfig, state: AgentState, now: Now) -> str:
@@ -123,14 +124,14 @@ def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
         detail=detail(policy, state, now),
         missed=state.missed,
         last_heartbeat=state.beat.stamp if state.beat is not None else None,
-        next_deadline=_wall(deadline, now) if deadline is not None and state.pause is None else None,
+        next_deadline=_wall(deadline, now) if deadline is not None and state.paused is None else None,
         restarts=state.restarts,
         restarts_24h=len(state.starts),
         budget_left_24h=backoff.budget_left(policy.restart, state.starts, now.mono),
         errors=state.errors,
         incident=None,
         last_exit=state.last_exit,
-        paused=state.pause is not None,
+        paused=state.paused is not None,
         held=Held(reason=held.reason, until=_wall(held.until, now) if held.until is not None else None) if held else None,
         next_attempt_at=_wall(attempt_at, now) if attempt_at is not None else None,
         restartable=policy.restart.kind != "none" and not says_stop(state.beat),

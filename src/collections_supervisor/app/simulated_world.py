@@ -16,6 +16,7 @@ from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
     AgentState,
+    Answer,
     AskForSlot,
     ChildExited,
     Effect,
@@ -206,7 +207,7 @@ class World:
                 self._at(self._now, lambda: self._handle(granted))
             case RunAction():
                 self._at(self._now, self._act)
-            case GiveSlotBack():  # pragma: no cover - only who waits for a slot gives it back, and here nobody waits
+            case GiveSlotBack() | Answer():  # pragma: no cover - nobody waits for a slot here, and no person says anything
                 pass
 
     def _act(self) -> None:
