@@ -13,8 +13,11 @@ import anyio.to_thread
 from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.app.lock_keeper import LockKeeper
 from collections_supervisor.app.memory import recall
+from collections_supervisor.app.operator import Operator
 from collections_supervisor.app.parts import Parts, Run, channels_of, folders_of
-from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.app.reload import Reloader, Source
+from collections_supervisor.control.protocol import SOCKET
+from collections_supervisor.control.server import ControlServer
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import sweep_temporaries
 from collections_supervisor.system.logs import LogSystem
@@ -32,12 +35,16 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 class Daemon:
     """The life of the program, from its first look to its last page."""
 
-    def __init__(self, run: Run, logs: LogSystem) -> None:
+    def __init__(self, run: Run, logs: LogSystem, source: Source | None = None) -> None:
+        """`source` is where its configuration came from; without one it is never read again."""
         self._run = run
         self._config = run.config
         self._logs = logs
         self._log = run.log
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
+        self._source = source
+        self._reloader: Reloader | None = None
+        self._hung_up = False
 
     async def run(self) -> None:
         """Supervise until a signal asks to stop; returns when everything that runs has been ended."""
@@ -61,11 +68,9 @@ class Daemon:
                     for name, stack in task_stacks():
                         self._log.info("supervisor.stack", message=f"task {name}", task=name, stack=stack)
                 case _:
-                    self._log.warning(
-                        "config.rejected",
-                        message="this release reads its configuration only at the start; restart it to apply changes",
-                        reason="reload is not in this release",
-                    )
+                    self._hung_up = True
+                    if self._reloader is not None:
+                        self._reloader.ask()
 
     async def _serve(self, parts: Parts) -> None:
         self._tell_start()
@@ -76,17 +81,17 @@ class Daemon:
                 self._supervise(sinks, "lock", LockKeeper(self._run.lock, folder, self._log, self._shutdown), parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
-            if parts.reporter is not None:
-                self._supervise(sinks, "reporter", parts.reporter, parts)
+            self._supervise(sinks, "reporter", parts.page, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
-                if parts.auditor is not None:
-                    self._supervise(middle, "auditor", parts.auditor, parts)
+                self._supervise(middle, "auditor", parts.audit, parts)
                 async with anyio.create_task_group() as agents:
-                    for policy in self._config.agents:
-                        agents.start_soon(self._supervise_agent, policy, parts, name=f"agent {policy.name}")
-                    await self._shutdown.requested.wait()
-                    self._tell_stop()
+                    parts.watchers.open(agents, self._config.agents)
+                    async with anyio.create_task_group() as people:
+                        self._listen_to_people(people, parts)
+                        await self._shutdown.requested.wait()
+                        self._tell_stop(parts.config.supervisor.shutdown_grace)
+                        people.cancel_scope.cancel()
                     agents.cancel_scope.cancel()
                 middle.cancel_scope.cancel()
             report = await parts.coordinator.settle(stopped=True)
@@ -110,15 +115,21 @@ class Daemon:
             name=name,
         )
 
-    async def _supervise_agent(self, policy: AgentConfig, parts: Parts) -> None:
-        await supervise(
-            f"agent {policy.name}",
-            partial(parts.agent, policy),
-            clock=self._run.clock,
-            log=self._log,
-            crashed=parts.coordinator.tell,
-            agent=policy.name,
-        )
+    def _listen_to_people(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
+        """Take signals and commands that concern the work; the first to end when the program stops."""
+        if self._source is not None:
+            self._reloader = Reloader(self._source, parts, self._logs, self._log, self._run.clock)
+            self._reloader.tell_loaded(self._source.loaded)
+            if self._hung_up:
+                # It may have been meant for a file that is newer than what was read at the start.
+                self._reloader.ask()
+            self._supervise(tasks, "reload", self._reloader, parts)
+            if self._run.lock is not None and not self._run.dry:
+                # Without the lock it may be somebody else's folder.
+                path = self._config.supervisor.state_dir / SOCKET
+                operations = Operator(parts, self._reloader, self._run.clock).operations()
+                server = ControlServer(path, operations, self._log, allowed={os.geteuid(), 0})
+                self._supervise(tasks, "control", server, parts)
 
     def _tell_start(self) -> None:
         page = self._config.dashboard.path if not self._run.dry else None
@@ -137,8 +148,7 @@ class Daemon:
             dry_run=self._run.dry,
         )
 
-    def _tell_stop(self) -> None:
-        grace = self._config.supervisor.shutdown_grace
+    def _tell_stop(self, grace: float) -> None:
         self._log.info(
             "supervisor.stopping",
             message=f"{self._shutdown.signal}: ending what runs, within {span(grace)}",
@@ -159,6 +169,6 @@ async def open_parts(run: Run, shutdown: Shutdown) -> Parts:
     return Parts(run, channels, memory, shutdown)
 
 
-async def run_daemon(run: Run, logs: LogSystem) -> None:
+async def run_daemon(run: Run, logs: LogSystem, source: Source) -> None:
     """Run the program until it is asked to stop."""
-    await Daemon(run, logs).run()
+    await Daemon(run, logs, source).run()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import anyio
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
@@ -18,9 +19,11 @@ from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.ports import Heartbeat, MemoryJournal, Runner
 from collections_supervisor.agents.ports import Ports as AgentPorts
+from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
+from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.books.auditor import Ports as AuditorPorts
@@ -45,6 +48,7 @@ from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
 from collections_supervisor.system.lock import Lock
+from collections_supervisor.system.post import Post
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
@@ -95,6 +99,14 @@ class Faces:
         if self._auditor is not None:
             self._auditor.ask_for_costs(outages)
 
+    def draw_on(self, reporter: Reporter | None) -> None:
+        """From now on this one renders the reports."""
+        self._reporter = reporter
+
+    def hire(self, auditor: Auditor | None) -> None:
+        """From now on this one finds out what outages cost."""
+        self._auditor = auditor
+
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
         """Begin no restart of the agents that are held."""
         self._slots.restrain(held, one_at_a_time)
@@ -106,6 +118,7 @@ class Parts:
     def __init__(self, run: Run, channels: Sequence[Channel], memory: Memory, shutdown: Shutdown) -> None:
         config = run.config
         self._run = run
+        self._memory = memory
         self._shutdown = shutdown
         self._place = Workplace(
             folder=config.supervisor.state_dir / "actions",
@@ -115,30 +128,36 @@ class Parts:
             clock=run.clock,
             log=run.log,
         )
-        grouping = config.escalation.group_wait > 0 and not run.once
         self.journal = self._make_journal()
-        slots = RestartSlots(config.max_concurrent, reviewing=grouping and len(config.agents) >= HOST_SIZE)
+        self._slots = RestartSlots(config.max_concurrent, reviewing=reviewing(run))
         self._ports = AgentPorts(
             clock=run.clock,
             store=memory.states,
             journal=self.journal,
             log=run.log,
-            slots=slots,
+            slots=self._slots,
             boot_id=run.boot_id,
             jitter=random.random,
+            standing=lambda: self.coordinator.pause_of_all(),  # noqa: PLW0108 - there is none yet
         )
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
-        self.auditor = self._make_auditor(memory)
-        fleet = fleet_of(run)
+        self.auditor = self._make_auditor(memory.report)
+        self.page, self.audit = Post(self.reporter), Post(self.auditor)
+        self._faces = Faces(self.reporter, self.notifier, self._slots, self.auditor)
         ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store)
-        self.coordinator = Coordinator(fleet, ports, Faces(self.reporter, self.notifier, slots, self.auditor), memory.fleet)
+        self.coordinator = Coordinator(fleet_of(run), ports, self._faces, memory.fleet)
+        self.watchers = Watchers(self.agent, self._rest, clock=run.clock, log=run.log, crashed=self.coordinator.tell)
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self._run.config
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
         if self._run.dry:
             return MemoryJournal()
-        owned = frozenset(agent.name for agent in self._run.config.agents if agent.restart.kind == "process")
-        return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned)
+        return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned_by(self._run.config))
 
     def _make_reporter(self) -> Reporter | None:
         page = self._run.config.dashboard
@@ -152,16 +171,19 @@ class Parts:
             channels,
             memory.outbox,
             self._ports,
-            persistence=Persistence(
-                give_up_after=self._run.config.escalation.give_up_after,
-                retries=not self._run.once,
-                bounded=self._shutdown.bounded,
-            ),
+            persistence=self._persistence(),
             tell=self._tell,
         )
 
-    def _make_auditor(self, memory: Memory) -> Auditor | None:
-        config, report = self._run.config, memory.report
+    def _persistence(self) -> Persistence:
+        return Persistence(
+            give_up_after=self._run.config.escalation.give_up_after,
+            retries=not self._run.once,
+            bounded=self._shutdown.bounded,
+        )
+
+    def _make_auditor(self, report: Report | None) -> Auditor | None:
+        config = self._run.config
         if not config.books.enabled:
             return None
         books = Books(config.books, local_zone(self._run.environ))
@@ -176,10 +198,76 @@ class Parts:
 
     def agent(self, policy: AgentConfig) -> AgentActor:
         """A new task for this agent; it goes on where the one before it ended."""
-        policy = msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
+        policy = self.policy(policy)
+        return AgentActor(policy, self._ports, self._heartbeat(policy), self._runner(policy), self.coordinator.tell)
+
+    def policy(self, policy: AgentConfig) -> AgentConfig:
+        """An agent's settings with those that hold for all."""
+        return msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
+
+    def _heartbeat(self, policy: AgentConfig) -> Heartbeat:
         reader = HeartbeatReader(policy)
-        heartbeat: Heartbeat = Onlooker(reader) if self._run.dry else reader
-        return AgentActor(policy, self._ports, heartbeat, self._runner(policy), self.coordinator.tell)
+        return Onlooker(reader) if self._run.dry else reader
+
+    def _rest(self, name: str) -> None:
+        self._memory.states.rest(name, self._run.clock.now().mono)
+
+    # --- Another configuration ---
+
+    async def reconfigure(self, config: Config) -> None:
+        """Go by this one from now on: what has not changed is not touched, and whatever runs is not restarted."""
+        before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
+        self._shutdown.grant(config.supervisor.shutdown_grace)
+        secrets = self._place.secrets | secrets_of(config)  # what was one may still be in use
+        self._place = msgspec.structs.replace(self._place, secrets=secrets)
+        self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
+        if isinstance(self.journal, FileJournal):
+            self.journal.own(owned_by(config))
+        if before.escalation != config.escalation:
+            self.notifier.adjust(channels_of(self._run, self._shutdown), self._persistence())
+        if (before.dashboard, before.escalation.recipient) != (config.dashboard, config.escalation.recipient):
+            await self._replace_reporter(moved=before.dashboard.path != config.dashboard.path)
+        if (before.books, before.supervisor.check_interval) != (config.books, config.supervisor.check_interval):
+            self.auditor = self._make_auditor(self.coordinator.report)
+            self._faces.hire(self.auditor)
+            self.audit.give(self.auditor)
+        await self.coordinator.tell(fleet_of(self._run))
+        await self._change_agents(before, config)
+
+    async def _replace_reporter(self, *, moved: bool) -> None:
+        last, report = self.reporter, self.coordinator.report
+        self.reporter = self._make_reporter()
+        self._faces.draw_on(self.reporter)
+        self.page.give(self.reporter)
+        if last is not None and moved:
+            # Nobody writes there any more: the page must not look as if somebody did.
+            await last.close(msgspec.structs.replace(report, stopped_at=report.generated_at))
+        if self.reporter is not None:
+            self.reporter.publish(report)
+
+    async def _change_agents(self, before: Config, config: Config) -> None:
+        old, new = ({agent.name: agent for agent in each.agents} for each in (before, config))
+        # Who becomes a process of ours, or is none any more, is another agent of the same name.
+        other = {name for name in old.keys() & new.keys() if is_owned(old[name]) != is_owned(new[name])}
+        async with anyio.create_task_group() as tasks:
+            for name in [name for name in old if name not in new or name in other]:
+                tasks.start_soon(self.watchers.retire, name)
+            for name in [name for name in new if name in old and name not in other]:
+                if (new[name], config.cycle) != (old[name], before.cycle):
+                    change = partial(self._reconfigure_agent, before=old[name])
+                    tasks.start_soon(self.watchers.change, new[name], change)
+        for name, policy in new.items():
+            if name not in old or name in other:
+                self.watchers.begin(policy)
+
+    async def _reconfigure_agent(self, actor: AgentActor, policy: AgentConfig, *, before: AgentConfig) -> None:
+        same = (policy.sources, policy.future_tolerance) == (before.sources, before.future_tolerance)
+        policy, runner = self.policy(policy), actor.runner
+        if isinstance(runner, OwnedProcess):
+            runner.adjust(policy, self._place)
+        else:
+            runner = self._runner(policy)
+        await actor.reconfigure(policy, None if same else self._heartbeat(policy), runner)
 
     def _runner(self, policy: AgentConfig) -> Runner:
         if self._run.dry:
@@ -190,6 +278,17 @@ class Parts:
             # Each sweep would begin with a full budget.
             return Bystander(policy, "no_memory")
         return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
+
+
+def reviewing(run: Run) -> bool:
+    """Whether a failure of the whole host can be recognised, so that the coordinator is heard before many restarts."""
+    grouping = run.config.escalation.group_wait > 0 and not run.once
+    return grouping and len(run.config.agents) >= HOST_SIZE
+
+
+def owned_by(config: Config) -> frozenset[str]:
+    """The agents that are processes of ours."""
+    return frozenset(agent.name for agent in config.agents if is_owned(agent))
 
 
 def channels_of(run: Run, shutdown: Shutdown) -> Sequence[Channel]:

@@ -1,6 +1,7 @@
 """Asking the running supervisor. Blocks: it is for commands, which have nothing else to do meanwhile."""
 
 import errno
+import time
 from pathlib import Path
 
 from collections_supervisor.control.protocol import SOCKET, Reply, Request, decode_reply, encode
@@ -8,6 +9,9 @@ from collections_supervisor.system.unix_socket import exchange, path_fault
 
 PATIENCE = 20.0
 """Seconds that an answer may take; the other side gives up earlier."""
+
+AGAIN = 0.1
+"""Seconds between two attempts to find somebody who listens."""
 
 LARGEST = 64 << 20
 """Bytes of an answer that are read."""
@@ -19,6 +23,16 @@ class ControlError(Exception):
 
 class NoDaemonError(ControlError):
     """Nobody listens: no supervisor runs with this state folder, or it cannot listen."""
+
+
+def ask_patiently(state_dir: Path, request: Request, seconds: float) -> Reply:
+    """The same, for a supervisor that may begin to listen within so many seconds only."""
+    for _ in range(int(seconds / AGAIN)):
+        try:
+            return ask(state_dir, request)
+        except NoDaemonError:
+            time.sleep(AGAIN)
+    return ask(state_dir, request)
 
 
 def ask(state_dir: Path, request: Request, timeout: float = PATIENCE) -> Reply:
