@@ -231,7 +231,8 @@ class Parts:
             self.auditor = self._make_auditor(self.coordinator.report)
             self._faces.hire(self.auditor)
             self.audit.give(self.auditor)
-        await self.coordinator.tell(fleet_of(self._run))
+        while not await self.coordinator.tell(fleet_of(self._run)):
+            pass  # its inbox stays full for seconds: nothing goes on before it knows whom it is about
         await self._change_agents(before, config)
 
     async def _replace_reporter(self, *, moved: bool) -> None:
@@ -246,7 +247,8 @@ class Parts:
             self.reporter.publish(report)
 
     async def _change_agents(self, before: Config, config: Config) -> None:
-        old, new = ({agent.name: agent for agent in each.agents} for each in (before, config))
+        old = {name: policy for name in self.watchers.names if (policy := self.watchers.policy(name)) is not None}
+        new = {agent.name: agent for agent in config.agents}
         # Who becomes a process of ours, or is none any more, is another agent of the same name.
         other = {name for name in old.keys() & new.keys() if is_owned(old[name]) != is_owned(new[name])}
         async with anyio.create_task_group() as tasks:
