@@ -38,7 +38,7 @@ from collections_supervisor.config.schema import AgentConfig, LogSource, Restart
 from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
 from collections_supervisor.coordination.ports import Ports as FleetPorts
 from collections_supervisor.coordination.store import SnapshotStore
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Outage, Report, Standing
+from collections_supervisor.messages import ActionOutcome, ActionRequest, History, Outage, Report, Standing
 from collections_supervisor.system.clock import SystemClock, stamp
 from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
@@ -79,7 +79,7 @@ class CountingSinks:
         self.reports = 0
         self.saved = 0
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Report, history: History) -> None:
         self.reports += 1
 
     def notify(self, standing: Standing) -> None:

@@ -4,7 +4,7 @@
 
 Three comparisons, each within this one process, so that the machine's mood cancels out:
 
-1. the caller's cost of one event, beside the standard library's logging with json;
+1. the caller's cost of one event in each preset, beside the standard library's logging with json;
 2. the lag of the event loop while 500 events a second are logged into a pipe whose reader stalls, beside writing to the pipe
    directly;
 3. the same with a reader that goes away for good.
@@ -24,12 +24,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from collections_supervisor.config.schema import LoggingConfig
-from collections_supervisor.system.logs import open_log
+from collections_supervisor.system.log_layouts import Preset
+from collections_supervisor.system.logs import LogSystem, open_log
 
+PRESETS: tuple[Preset, ...] = ("json", "ecs", "gcp")
 BURST = 1000
 ROUNDS = 15
 RATE = 500
@@ -68,22 +71,27 @@ def main() -> None:
 
 def cost() -> list[Row]:
     """Microseconds an event, by rounds of bursts in turn."""
+    standard = standard_logger()
+
+    def emit_standard() -> None:
+        standard.info("agent.heartbeat.seen", extra={"fields": {"message": "a heartbeat came", **FIELDS}})
+
+    def emit(log: LogSystem) -> None:
+        log.logger.info("agent.heartbeat.seen", message="a heartbeat came", **FIELDS)
+
     with Path("/dev/null").open("wb") as nowhere:
-        log = open_log(LoggingConfig(format="json"), run_id="benchmark", fallback=None, fd=nowhere.fileno())
-        standard = standard_logger()
-
-        def emit_ours() -> None:
-            log.logger.info("agent.heartbeat.seen", message="a heartbeat came", **FIELDS)
-
-        def emit_standard() -> None:
-            standard.info("agent.heartbeat.seen", extra={"fields": {"message": "a heartbeat came", **FIELDS}})
-
-        samples: dict[str, list[tuple[float, float]]] = {"ours": [], "stdlib logging + json": []}
+        logs = {
+            f"ours, {preset}": open_log(LoggingConfig(format=preset), run_id="benchmark", fallback=None, fd=nowhere.fileno())
+            for preset in PRESETS
+        }
+        samples: dict[str, list[tuple[float, float]]] = {name: [] for name in (*logs, "stdlib logging + json")}
         for _ in range(ROUNDS):
-            samples["ours"].append(burst(emit_ours, lambda: log.flush(10)))
+            for name, log in logs.items():
+                samples[name].append(burst(partial(emit, log), partial(log.flush, 10)))
             samples["stdlib logging + json"].append(burst(emit_standard, lambda: None))
-        dropped = log.counts.dropped
-        log.close(5)
+        dropped = {name: log.counts.dropped for name, log in logs.items()}
+        for log in logs.values():
+            log.close(5)
     return [
         {
             "measurement": "cost of an event",
@@ -91,7 +99,7 @@ def cost() -> list[Row]:
             "caller_us": round(statistics.median(caller for caller, _ in rounds), 1),
             "caller_best_us": round(min(caller for caller, _ in rounds), 1),
             "process_cpu_us": round(statistics.median(cpu for _, cpu in rounds), 1),
-            "dropped": dropped if name == "ours" else 0,
+            "dropped": dropped.get(name, 0),
         }
         for name, rounds in samples.items()
     ]
@@ -219,7 +227,7 @@ def print_table(rows: list[Row]) -> None:
     for row in rows:
         rest = "  ".join(f"{name} {value}" for name, value in row.items() if name not in {"measurement", "log"})
         print(f"{row['measurement']:<18} {row['log']:<22} {rest}")
-    ours, standard, stalled = rows[:3]
+    ours, _, _, standard, stalled = rows[:5]
     print(f"cost at most the standard library's: {verdict(ours['caller_us'], standard['caller_us'])}")
     print(f"lag p99 while the reader stalls at most {TARGET_LAG_MS:.0f} ms: {verdict(stalled['lag_p99_ms'], TARGET_LAG_MS)}")
 

@@ -33,7 +33,18 @@ from collections_supervisor.agents.state import ActionRecord, ChildExited
 from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.coordination.coordinator import Coordinator, Fleet, FleetState
 from collections_supervisor.coordination.ports import Ports as FleetPorts
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Beat, Now, Outage, Reading, Report, StaleLine, Standing
+from collections_supervisor.messages import (
+    ActionOutcome,
+    ActionRequest,
+    Beat,
+    History,
+    Now,
+    Outage,
+    Reading,
+    Report,
+    StaleLine,
+    Standing,
+)
 from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.supervision import supervise
 
@@ -97,7 +108,7 @@ class CountingSinks:
         self.reports = 0
         self.notices: set[tuple[str, int]] = set()
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Report, history: History) -> None:
         self.reports += 1
 
     def notify(self, standing: Standing) -> None:

@@ -7,6 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the program.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Whoever starts a run in the background, or behind nohup, has it ignore these, and every program that a test starts with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

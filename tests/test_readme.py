@@ -1,51 +1,45 @@
 """What the README promises, held against the program."""
 
-import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from collections_supervisor.cli import cli
+from collections_supervisor.events.catalogue import ROWS, name_of
+from collections_supervisor.events.line import Line
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ROOMS = (
-    "supervisor",
-    "config",
-    "agent",
-    "host",
-    "incident",
-    "escalation",
-    "books",
-    "queue",
-    "dashboard",
-    "log",
-    "python",
-    "control",
-)
-EVENT = re.compile(rf"(?:{'|'.join(ROOMS)})(?:\.[a-z_]+)+")
 
 
-def emitted() -> Iterator[str]:
-    """Every event name that is handed to a log anywhere in the program: the first words of calls that take one."""
-    for path in (ROOT / "src").rglob("*.py"):
-        if "config" in path.parts or path.name == "cli.py":
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and EVENT.fullmatch(node.value):
-                yield node.value
+def table() -> str:
+    """The table of events as the catalogue has it."""
+    rows = ["| event | when |", "|---|---|"]
+    for row in ROWS:
+        names = " ".join(f"`{name_of(event)}`{' (debug)' if levels(event) == {'debug'} else ''}" for event in row)
+        rows.append(f"| {names} | {'; '.join(meaning(event) for event in row)} |")
+    return "\n".join(rows)
 
 
-def test_every_event_stands_in_the_table() -> None:
-    rows = re.findall(r"^\| (`.*?) \|", README.partition("## Events")[2].partition("\n## ")[0], re.MULTILINE)
-    table = set(re.findall(r"`([a-z_.]+)`", " ".join(rows)))
-    names = set(emitted()) - {"dashboard.css", "dashboard.js", "supervisor.lock", "control.sock"}
-    assert len(names) > 50
-    assert names == table
+def levels(event: type[Line]) -> set[str]:
+    [field] = [field for field in msgspec.structs.fields(event) if field.name == "level"]
+    return set(field.type.__args__)
+
+
+def meaning(event: type[Line]) -> str:
+    """The docstring as part of a sentence."""
+    text = " ".join((event.__doc__ or "").split()).removesuffix(".")
+    assert ";" not in text, f"it ends what is said of one event: {text}"
+    return text[:1].lower() + text[1:]
+
+
+def test_the_table_of_events_is_what_the_catalogue_says() -> None:
+    part = README.partition("## Events")[2].partition("\n## ")[0]
+    assert part[part.index("| event |") :].strip() == table()
 
 
 @pytest.mark.parametrize("marker", ["demo", "tests"])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 
 from collections_supervisor import __version__, steering
 from collections_supervisor.terminal import (
+    CANNOT_TELL,
     CONFIGURATION,
     INTERNAL,
     INTERRUPTED,
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
     from collections_supervisor.config.schema import Config
 
+SHORTEST_WATCH = 0.1
+LONGEST_WATCH = 86400.0
+"""Seconds between two looks."""
+
 PLAIN_WIDTH = 100
 """Columns of a report that does not go to a terminal."""
 
 EPILOG = (
-    "Exit status: 0 clean stop, or healthy; 1 not healthy, not done, no beat written, or too little history; "
-    "2 usage, or no such agent; 3 no supervisor runs; 70 internal error; 75 another supervisor holds the lock; "
+    "Exit status: 0 clean stop, or healthy; 1 not healthy, not done, not written, or too little history; "
+    "2 usage, or no such agent; 3 no supervisor to ask; 70 internal error; 75 another supervisor holds the lock; "
     "78 configuration error; 130 interrupted. "
     "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
 )
@@ -48,12 +54,35 @@ EPILOG = (
 )
 @click.option("--agents", metavar="A,B", help="Watch these instead of the configured agents; known ones keep their settings.")
 @click.option("--health-check", is_flag=True, help="Make one sweep: judge, restart, tell, report, exit; 0 only if all is well.")
+@click.option("--dashboard", is_flag=True, help="Write the page of how things are now, and change nothing.")
+@click.option("--metrics", is_flag=True, help="Print what is known as Prometheus reads it, and change nothing.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --dashboard or --metrics: the file that is replaced; without it everything goes to standard output.",
+)
+@click.option(
+    "--template",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the page by this jinja2 template instead of dashboard.template and ours.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --health-check: the report as JSON.")
 @click.option("--dry-run", is_flag=True, help="Decide and log; start, send and write nothing.")
 @click.version_option(__version__, prog_name="collections-supervisor")
 @click.pass_context
 def cli(
-    context: click.Context, config_path: Path | None, agents: str | None, health_check: bool, as_json: bool, dry_run: bool
+    context: click.Context,
+    config_path: Path | None,
+    agents: str | None,
+    health_check: bool,
+    dashboard: bool,
+    metrics: bool,
+    output: Path | None,
+    template: Path | None,
+    as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Watch AI agents by their heartbeats, restart them within a budget, and tell a human when that does not help.
 
@@ -61,21 +90,28 @@ def cli(
     """
     context.obj = (config_path, agents)
     if context.invoked_subcommand is not None:
-        if health_check or as_json or dry_run:
-            raise click.UsageError("--health-check, --json and --dry-run stand alone; a command has options of its own")
+        if health_check or dashboard or metrics or output is not None or template is not None or as_json or dry_run:
+            raise click.UsageError("these options stand alone; a command has options of its own")
         return
+    if (dashboard or metrics) and (health_check or as_json or dry_run or (dashboard and metrics)):
+        raise click.UsageError("--dashboard and --metrics change nothing: each goes together with --output only")
+    if output is not None and not (dashboard or metrics):
+        raise click.UsageError("--output goes together with --dashboard or --metrics")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
-    loaded = _load(config_path, agents)
+    flags = {"dashboard.template": str(template.absolute())} if template is not None else {}
+    loaded = _load(config_path, agents, flags)
+    if dashboard or metrics:
+        sys.exit(_show_look(loaded.config, output, metrics=metrics))
     if health_check:
         sys.exit(_check_health(loaded.config, as_json=as_json, dry=dry_run))
-    sys.exit(_supervise(loaded, agents, dry=dry_run))
+    sys.exit(_supervise(loaded, agents, flags, dry=dry_run))
 
 
-def _show(text: str) -> None:
+def _show(text: str, *, nl: bool = True) -> None:
     """Print for people; a terminal that knows fewer characters gets what it can show."""
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding))
+    click.echo(text.encode(encoding, "replace").decode(encoding), nl=nl)
 
 
 def _screen() -> tuple[int, bool]:
@@ -88,7 +124,7 @@ def _screen() -> tuple[int, bool]:
 # --- Supervising -----------------------------------------------------------------------------------------------------
 
 
-def _supervise(loaded: "Loaded", agents: str | None, *, dry: bool) -> int:
+def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], *, dry: bool) -> int:
     import anyio
 
     from collections_supervisor.app.daemon import run_daemon
@@ -96,7 +132,7 @@ def _supervise(loaded: "Loaded", agents: str | None, *, dry: bool) -> int:
     from collections_supervisor.app.reload import Source
     from collections_supervisor.system.lock import LockHeldError
 
-    source = Source(loaded=loaded, environ=os.environ, agents_flag=agents)
+    source = Source(loaded=loaded, environ=os.environ, agents_flag=agents, flags=flags)
     try:
         with launched(loaded.config, os.environ, dry=dry) as (run, logs):
             anyio.run(run_daemon, run, logs, source)
@@ -118,9 +154,8 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     from collections_supervisor.reporting.table import format_report
     from collections_supervisor.system.lock import LockHeldError
 
-    now = datetime.now(UTC)  # noqa: TID251 - the age of a saved report is told in the clock of whoever reads it
     try:
-        report = check_health(config, os.environ, dry=dry, now=now)
+        report = check_health(config, os.environ, dry=dry, now=_now())
     except LockHeldError as error:
         _fail(LOCKED, str(error))
     except LaunchError as error:
@@ -137,6 +172,89 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     else:
         _show(format_report(report, *_screen()))
     return OK if report.verdict == "healthy" else UNHEALTHY
+
+
+# --- Looking on ------------------------------------------------------------------------------------------------------
+
+
+def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
+    import anyio
+
+    from collections_supervisor.app import look as looks
+    from collections_supervisor.app.health_check import InterruptedSweepError
+    from collections_supervisor.reporting.dashboard import TemplateFaultError
+    from collections_supervisor.system.files import cause_of
+
+    try:
+        seen = looks.look(config, os.environ, now=_now())
+        data = looks.count(seen) if metrics else looks.draw(seen, config)
+        if output is None:
+            click.echo(data, nl=False)
+        else:
+            anyio.run(looks.put_metrics if metrics else looks.put_page, output, data)
+    except (InterruptedSweepError, KeyboardInterrupt):
+        return INTERRUPTED
+    except TemplateFaultError as error:
+        _fail(CONFIGURATION, f"the page cannot be drawn: {error}")
+    except OSError as error:
+        _fail(UNHEALTHY, f"{output or 'standard output'} cannot be written: {cause_of(error)}")
+    except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer
+        click.echo(f"unexpected internal error: {error!r}", err=True)
+        return INTERNAL
+    return OK
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON; with --watch a line whenever it is another one.")
+@click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C; piped: one line for each change.")
+@click.option("--interval", default="2s", show_default=True, metavar="TIME", help="With --watch: the time between two looks.")
+@click.pass_obj
+def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, interval: str) -> None:
+    """Show what the running daemon knows now; without one what was known last, and exit 3."""
+    import anyio
+
+    from collections_supervisor.app import status as answers
+    from collections_supervisor.app.launch import UnknownStateError
+    from collections_supervisor.config.durations import parse_duration
+
+    config = _load(*options).config
+    if again:
+        try:
+            every = parse_duration(interval)
+        except ValueError as error:
+            raise click.UsageError(f"--interval: {error}") from error
+        if not SHORTEST_WATCH <= every <= LONGEST_WATCH:
+            raise click.UsageError("--interval: from 100 ms to one day")
+        sys.exit(_watch(config, every, as_json=as_json))
+    try:
+        saved = anyio.run(answers.ask, config, _now())
+    except UnknownStateError as error:
+        _fail(CANNOT_TELL, str(error))
+    if as_json:
+        click.echo(answers.as_json(saved))
+    else:
+        _show(answers.table(saved, *_screen()), nl=False)
+    sys.exit(answers.exit_status(saved))
+
+
+def _watch(config: "Config", every: float, *, as_json: bool) -> int:
+    import anyio
+
+    from collections_supervisor.app import watch
+    from collections_supervisor.app.status import ask
+
+    complain = lambda line: click.echo(line, err=True)  # noqa: E731
+    face = watch.face_for(sys.stdout, _show, click.echo, complain, as_json=as_json, colour=_screen()[1])
+    try:
+        return anyio.run(watch.watch, lambda: ask(config, _now()), face, every)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        face.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the age of what was saved is told in the clock of whoever reads it
 
 
 # --- Looking ahead ---------------------------------------------------------------------------------------------------
@@ -200,11 +318,25 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
 @cli.command()
 @click.option("--show-effective", is_flag=True, help="Print every value in force and where it came from.")
 @click.option("--diff", "as_diff", is_flag=True, help="Print what a reload of the running supervisor would change.")
+@click.option(
+    "--schema",
+    type=click.Choice(["config", "report", "events", "notice"]),
+    is_flag=False,
+    flag_value="config",
+    help="Print a JSON Schema: of the file (config), the report, a line of the log (events), or a notice. Nothing else is done.",
+)
 @click.pass_obj
-def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff: bool) -> None:
+def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff: bool, schema: str | None) -> None:
     """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
     from collections_supervisor.config.effective import format_effective
 
+    if schema is not None:
+        from collections_supervisor.app import schemas
+
+        if show_effective:
+            raise click.UsageError("--schema stands alone")
+        click.echo(schemas.schema(schema))
+        return
     loaded = _load(*options)
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)

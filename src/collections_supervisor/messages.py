@@ -158,6 +158,21 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
 
 
+RestartOutcome = Literal["succeeded", "failed", "timed_out", "interrupted"]
+EscalationOutcome = Literal["delivered", "failed", "expired"]
+
+DURATION_BOUNDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Seconds: upper bounds of the classes in which the durations of restarts are counted; one more class has none."""
+
+
+class Durations(msgspec.Struct, frozen=True, kw_only=True):
+    """How long restarts took, as far as can be told from counts."""
+
+    counts: tuple[int, ...] = (0,) * (len(DURATION_BOUNDS) + 1)
+    """By class, not added up."""
+    sum_s: float = 0.0
+
+
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """One agent as people and machines see it."""
 
@@ -178,6 +193,16 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
     restartable: bool = True
     """Whether it would be restarted: not with kind `none`, nor while it says that only a person can help."""
+    timeout_s: float | None = None
+    """Seconds of silence that make the first miss, as they are in force now."""
+    miss_threshold: int | None = None
+    """Misses at which a human is told."""
+    outcomes: dict[RestartOutcome, int] = {}
+    """How its restarts ended, for ever."""
+    durations: Durations = Durations()
+    """Of the restarts that succeeded, from their start to their proof."""
+    escalations: dict[EscalationOutcome, int] = {}
+    """What became of tries to tell a human of it, for ever."""
 
 
 class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -341,6 +366,8 @@ class BooksAudited(msgspec.Struct, frozen=True, kw_only=True):
     """Why there are no books."""
     queues: "QueuesReport | None" = None
     activity: "ActivityReport | None" = None
+    sources: tuple["Source", ...] = ()
+    """Where all that was read."""
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
@@ -478,6 +505,8 @@ class NoticeAttempted(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     error: str
     next_at: datetime | None
+    taken: bool = False
+    """Another channel took it before: a human knows, and only this channel has a problem."""
 
 
 class NoticeDelivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -522,6 +551,70 @@ class IncidentReport(msgspec.Struct, frozen=True, kw_only=True):
     impact: Impact | None = None
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something in the report comes from."""
+
+    name: str
+    """The agent, or which part of the books: `invoices`, `ledger`, `queues`, `activity`."""
+    path: str
+    read_at: datetime | None
+    """When it was read last; None: not yet."""
+    changed_at: datetime | None = None
+    """The newest thing that it told."""
+    problem: str = ""
+    """Why it could not be read the last time."""
+
+
+# --- What was ----------------------------------------------------------------------------------------------
+
+
+class StateRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which an agent's state was the same; `not_watched`: this program did not run."""
+
+    status: Status | Literal["not_watched"]
+    since: datetime
+    until: datetime
+
+
+class QueueSample(msgspec.Struct, frozen=True, kw_only=True):
+    """How deep a queue was."""
+
+    at: datetime
+    depth: int
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person would want to know happened."""
+
+    at: datetime
+    subject: str
+    """An agent, or what else it was about."""
+    what: str
+    """What became of it, as the end of a sentence about the subject: `is escalated, was restarting`."""
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The last 24 hours."""
+
+    version: int = 1
+    seen_at: datetime | None = None
+    """Until when it is known what was."""
+    agents: dict[str, tuple[StateRun, ...]] = {}
+    """Oldest first, without a gap."""
+    queues: dict[str, tuple[QueueSample, ...]] = {}
+    changes: tuple[Change, ...] = ()
+    """Newest first."""
+
+
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """What this run of the program has counted of itself."""
+
+    started_at: datetime
+    log_events: dict[Level, int] = {}
+    log_dropped: int = 0
+    reloads: dict[Literal["applied", "rejected"], int] = {}
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The one snapshot that the page and every other view render."""
 
@@ -543,3 +636,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Why there are no books."""
     queues: QueuesReport | None = None
     metrics: ActivityReport | None = None
+    sources: tuple[Source, ...] = ()
+    escalations: dict[EscalationOutcome, int] = {}
+    """Of incidents that are about no single agent."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from collections_supervisor.terminal import LOCKED, NO_DAEMON, OK, UNHEALTHY, complete_agent, fail, load
+from collections_supervisor.terminal import CANNOT_TELL, LOCKED, OK, UNHEALTHY, complete_agent, fail, load
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
@@ -143,7 +143,7 @@ def _ask(config: "Config", request: "Request", timeout: float | None = None) -> 
     try:
         return ask(config.supervisor.state_dir, request, timeout or PATIENCE)
     except NoDaemonError as error:
-        fail(NO_DAEMON, f"{error}: nothing was done")
+        fail(CANNOT_TELL, f"{error}: nothing was done")
     except ControlError as error:
         fail(UNHEALTHY, str(error))
 

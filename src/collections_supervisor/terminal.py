@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -15,21 +17,23 @@ if TYPE_CHECKING:
 OK = 0
 UNHEALTHY = 1
 USAGE = 2
-NO_DAEMON = 3
+CANNOT_TELL = 3
 INTERNAL = 70
 LOCKED = 75
 CONFIGURATION = 78
 INTERRUPTED = 130
 """What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
 
+_NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
-def load(config_path: Path | None, agents: str | None) -> "Loaded":
+
+def load(config_path: Path | None, agents: str | None, flags: Mapping[str, object] = _NO_FLAGS) -> "Loaded":
     """The settings in force; ends the program if there are none that can be used."""
     from collections_supervisor.config.loader import find_config
     from collections_supervisor.config.loader import load as read
 
     try:
-        return read(config_path or find_config(os.environ), environ=os.environ, agents_flag=agents)
+        return read(config_path or find_config(os.environ), environ=os.environ, agents_flag=agents, flags=flags)
     except ConfigError as error:
         fail(CONFIGURATION, str(error))
 

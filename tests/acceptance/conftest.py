@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from tests.events.strict import fault
 
 from collections_supervisor.agents import saved
 from collections_supervisor.coordination import state as fleet
@@ -341,6 +342,8 @@ def _ill_formed(logged: Sequence[Event]) -> Iterator[str]:
         if event["seq"] != last + missing + 1:
             yield f"seq goes from {last} to {event['seq']} unexplained"
         last = event["seq"]
+        if wrong := fault(event):
+            yield wrong
 
 
 def _page_not_stopped(logged: Sequence[Event]) -> Iterator[str]:
@@ -349,6 +352,8 @@ def _page_not_stopped(logged: Sequence[Event]) -> Iterator[str]:
         return
     if not Path(page).exists():
         yield "there is no page"
+    elif embedded(Path(page))["run_id"] != logged[0]["run_id"]:
+        return  # a sweep has drawn it since
     elif embedded(Path(page))["stopped_at"] is None or "Stopped at" not in Path(page).read_text():
         yield f"the last page does not say that nothing is watched any more: {page}"
 

@@ -51,7 +51,7 @@ def test_a_silent_host_has_one_trial_and_one_notice(site: Any) -> None:
     )
     daemon = site.run()
     alarm = daemon.wait_for("host.escalated")
-    assert alarm["agents"] == ", ".join(names)
+    assert alarm["names"] == ", ".join(names)
     for name in names:
         daemon.wait_for("agent.restart.succeeded", agent=name)
     [canary, *others] = sorted(

@@ -139,7 +139,7 @@ def test_a_bill_costs_no_attempt_and_is_waited_for(office: Any) -> None:
     refused, paid = office.calls("unpaid", "restart")[:2]
     assert paid["start"] - refused["start"] >= 2
     # Whom the provider refuses is no trouble of the agent's own, however few there are.
-    assert [event["agents"] for event in office.daemon.of("host.escalated")] == ["unpaid"]
+    assert [event["names"] for event in office.daemon.of("host.escalated")] == ["unpaid"]
     assert office.daemon.of("agent.escalated", agent="unpaid") == []
 
 

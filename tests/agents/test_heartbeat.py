@@ -336,3 +336,26 @@ async def test_an_agent_that_only_touches_has_no_place_for_misses(tmp_path: Path
     await agent.record_miss(missed=1, last_heartbeat=minutes(5), reason="late", at=NOON)
     assert (tmp_path / "beat").read_bytes() == b""
     assert (await agent.read(NOW)).beat == Beat(stamp=minutes(5))
+
+
+async def test_every_source_says_when_it_was_read_and_what_it_told(log: Path, tmp_path: Path) -> None:
+    append(log, beat(20), beat(5))
+    touched = tmp_path / "touched"
+    reads = reader(log, TouchSource(path=str(touched)), tmp_path)
+    assert [(one.path, one.read_at, one.problem) for one in reads.origins] == [
+        (str(log), None, ""),
+        (str(touched), None, ""),
+        (str(tmp_path), None, ""),
+    ]
+    await reads.read(NOW)
+    first, second, third = reads.origins
+    assert (first.name, first.read_at, first.changed_at, first.problem) == ("a", NOON, minutes(5), "")
+    assert (second.read_at, second.changed_at, second.problem) == (None, None, "it does not exist")
+    assert (third.read_at, third.changed_at) == (None, None)
+    assert "regular file" in third.problem
+    log.unlink()
+    touch(touched, minutes(1))
+    await reads.read(later(60))
+    first, second, _ = reads.origins
+    assert (first.read_at, first.changed_at, first.problem) == (NOON, minutes(5), "it does not exist")
+    assert (second.read_at, second.changed_at, second.problem) == (later(60).wall, minutes(1), "")

@@ -103,6 +103,14 @@ def test_a_life_that_lasted_takes_the_backoff_back(make: Make) -> None:
     assert gaps == [2.0, 3.0, 4.0, 6.0, 10.0, 3.0, 4.0], "the start after a life that lasted is the first of a new row"
 
 
+def test_each_change_of_state_begins_where_the_one_before_ended(make: Make) -> None:
+    world = make(sources=SOURCES, miss_threshold=2)
+    dies_after(world, *[2.0] * 6)
+    world.run(START + 20)
+    changes = [(entry.fields["previous"], entry.fields["state"]) for entry in world.of("agent.state_changed")]
+    assert changes == [("unknown", "restarting"), ("restarting", "escalated")], "that nothing is known of a new one is not told"
+
+
 def test_a_human_is_told_at_the_threshold_of_short_lives_and_it_goes_on_being_started(make: Make) -> None:
     world = make(miss_threshold=3)
     dies_after(world, *[2.0] * 6)

@@ -16,12 +16,12 @@ from collections_supervisor.agents.saved import decode, dormant, encode
 from collections_supervisor.agents.state import AgentState, HeartbeatRead
 from collections_supervisor.agents.telling import changed
 from collections_supervisor.config.schema import AgentConfig, LogSource
-from collections_supervisor.messages import Beat, Now, Reading
+from collections_supervisor.messages import DURATION_BOUNDS, Beat, Durations, Now, Reading
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 NOW = Now(mono=1000.0, wall=EPOCH)
 
-DURATIONS = {"pardon", "intervals", "learned", "outcome.retry_after", "outcome.duration_s"}
+DURATIONS = {"pardon", "intervals", "learned", "outcome.retry_after", "outcome.duration_s", "durations.sum_s"}
 """Seconds that are no instants. Every other float is one, and has to be moved from boot to boot."""
 
 # Eighths of a second are exact, so that an instant and its shift add up exactly.
@@ -29,8 +29,14 @@ seconds = st.integers(-(2**33), 2**33).map(lambda eighths: eighths / 8)
 stamps = st.integers(0, 10**15).map(lambda micros: EPOCH + timedelta(microseconds=micros - 5 * 10**14))
 
 
+CLASSES = len(DURATION_BOUNDS) + 1
+
+
 def anything(kind: Any) -> st.SearchStrategy[Any]:
     """Every value of an annotation as the structs have them."""
+    if kind is Durations:
+        counts = st.lists(st.integers(0, 9), min_size=CLASSES, max_size=CLASSES).map(tuple)
+        return st.builds(Durations, counts=counts, sum_s=seconds)
     simple = {float: seconds, int: st.integers(0, 2**31), bool: st.booleans(), str: st.text(max_size=5), datetime: stamps}
     if kind in simple:
         return simple[kind]
@@ -44,6 +50,8 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
     if origin is tuple:
         assert inner[1:] == (...,), f"what is a {kind}?"
         return st.lists(anything(inner[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(anything(inner[0]), anything(inner[1]))
     return st.builds(kind, **{name: anything(one) for name, one in typing.get_type_hints(kind).items()})
 
 
@@ -58,6 +66,9 @@ def members(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, tuple):
         for member in value:
             yield from members(member, path)
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from members(member, f"{path}.{key}")
     else:
         yield path, value
 
@@ -100,6 +111,10 @@ def _fullest() -> Any:
             return inner[0]
         if origin is tuple:
             return (full(inner[0]),)
+        if origin is dict:
+            return {full(inner[0]): full(inner[1])}
+        if kind is Durations:
+            return Durations(counts=(1,) * CLASSES, sum_s=1.0)
         return kind(**{name: full(one) for name, one in typing.get_type_hints(kind).items()})
 
     return full(AgentState)
@@ -141,6 +156,21 @@ def test_of_who_is_not_watched_any_more_its_attempts_are_forgiven_from_now_on() 
     assert (dormant(full, 500.0).pause, dormant(full, 500.0).trouble, dormant(full, 500.0).attempt) == (full.pause, None, None)
 
 
+def test_how_many_restarts_of_an_agent_there_were_is_known_when_it_is_watched_again() -> None:
+    full = _fullest()
+    under_way = msgspec.structs.replace(full, attempt=msgspec.structs.replace(full.attempt, first=False, counted=False))
+    rested = dormant(under_way, 500.0)
+    assert (rested.restarts, rested.durations) == (1, full.durations)
+    assert rested.outcomes == {"succeeded": 1, "interrupted": 1}, "nobody waits for the proof of the one under way"
+    assert dormant(rested, 500.0).outcomes == rested.outcomes
+
+
+def test_durations_in_other_classes_than_ours_are_counted_anew() -> None:
+    kept = b'{"known_at": 1.5, "known": "2026-11-22T11:00:00Z", "outcomes": {"succeeded": 3}, "durations": %b}'
+    state = decode(kept % b'{"counts": [1, 2], "sum_s": 9.5}', 0.0)
+    assert (state.outcomes, state.durations) == ({"succeeded": 3}, Durations())
+
+
 def test_what_a_later_release_added_is_ignored() -> None:
     state = _fullest()
     plain = msgspec.json.decode(encode(state))
@@ -168,6 +198,7 @@ def test_what_an_earlier_release_did_not_keep_has_its_default() -> None:
         (b'{"known_at": 1e300, "known": "2026-11-22T11:00:00Z"}', "beyond all"),
         (b'{"known_at": 1e999, "known": "2026-11-22T11:00:00Z"}', ""),
         (b'{"known_at": 1, "known": "2026-11-22T11:00:00Z", "starts": [1, -1e12]}', "beyond all"),
+        (b'{"known_at": 1, "known": "2026-11-22T11:00:00Z", "outcomes": {"failed": 4' + b"0" * 20 + b"}}", "beyond all"),
         (b'{"known_at": NaN, "known": "2026-11-22T11:00:00Z"}', ""),
         (b'{"known_at": 1, "known": "2026-11-22T11:00:00Z", "missed": 1' + b"0" * 500 + b"}", "beyond all"),
     ],

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collections_supervisor.agents.state import AgentState, Attempt, Child, Hold, Pause
@@ -171,3 +172,12 @@ def test_a_hold_without_an_end_has_none() -> None:
     held = view(policy(), seen(missed=1, hold=HOLD), NOW).held
     assert held is not None
     assert held.until is None
+
+
+def test_what_the_figures_are_made_of(make_world: Any) -> None:
+    report = make_world(timeout=600.0, miss_threshold=3).report()
+    assert (report.timeout_s, report.miss_threshold, report.outcomes) == (600.0, 3, {})
+    learned = make_world(timeout=600.0, adaptive=True, period=60.0)
+    learned.state = msgspec.structs.replace(learned.state, learned=81.5)
+    assert learned.report().timeout_s == 81.5
+    assert make_world(restart={"kind": "process", "command": ("x",)}, sources=()).report().timeout_s is None

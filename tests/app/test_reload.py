@@ -1,6 +1,7 @@
 """One reload after the other: what was read, what is said, and what becomes of it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import anyio
 import msgspec
 import pytest
 
+from collections_supervisor.app.own_counts import OwnCounts
+from collections_supervisor.app.parts import Run
 from collections_supervisor.app.reload import Reloaded, Reloader, Source, summary
 from collections_supervisor.config.changes import Change, Changes
 from collections_supervisor.config.loader import load
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock
+from collections_supervisor.system.log_queue import Counts
 
 ENVIRON = {"HOME": "/home/ann"}
 DEADLINE = 20.0
@@ -46,7 +50,17 @@ class Stage:
         self.parts, self.logs = Parts(), Logs()
         self.write()
         source = Source(loaded=load(path, environ=ENVIRON), environ=ENVIRON)
-        self.reloader = Reloader(source, self.parts, self.logs, log, SystemClock())  # type: ignore[arg-type]
+        self.counts = OwnCounts(datetime.now(UTC), lambda: Counts(events={}, dropped=0))
+        run = Run(
+            config=source.loaded.config,
+            log=log,
+            run_id="run",
+            environ=ENVIRON,
+            boot_id="boot",
+            clock=SystemClock(),
+            counts=self.counts,
+        )
+        self.reloader = Reloader(source, self.parts, self.logs, run)  # type: ignore[arg-type]
 
     def write(self, text: str = "", agents: str = "mailer") -> None:
         entries = "".join(f'[[agents]]\nname = "{name}"\n' for name in agents.split())
@@ -78,6 +92,7 @@ async def test_what_has_changed_is_said_and_applied(stage: Stage) -> None:
     stage.write('[logging]\nlevel = "debug"\n[supervisor]\nstate_dir = "/else"\n', agents="mailer watcher")
     outcome = await stage.during(stage.reloader.reload)
     assert outcome.changes.added == ("watcher",)
+    assert stage.counts.counters().reloads == {"applied": 1, "rejected": 0}
     [config] = stage.parts.taken
     assert [agent.name for agent in config.agents] == ["mailer", "watcher"]
     assert config.supervisor.state_dir != Path("/else")
@@ -95,6 +110,7 @@ async def test_a_bad_file_is_refused_whole(stage: Stage, text: str) -> None:
     stage.write(text, agents="other")
     outcome = await stage.during(stage.reloader.reload)
     assert outcome.fault
+    assert stage.counts.counters().reloads == {"applied": 0, "rejected": 1}
     assert (stage.parts.taken, stage.log.of("supervisor.reloaded")) == ([], [])
     [event] = stage.log.of("config.rejected")
     assert event["level"] == 40

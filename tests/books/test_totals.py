@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collections_supervisor.books.records import Hundredths, Invoice
-from collections_supervisor.books.totals import Sums, drifted, invoice_totals, ledger_totals
+from collections_supervisor.books.totals import Sums, add_up, drifted, invoice_totals, ledger_totals
 from collections_supervisor.messages import LedgerTotals, Total, Totals
 
 
@@ -66,7 +66,7 @@ def test_invoices_are_counted_by_what_their_status_means() -> None:
         invoice("review", None),
         invoice(None, 5),
     ]
-    assert invoice_totals(invoices) == Totals(
+    assert invoice_totals(add_up(invoices)) == Totals(
         unpaid=Total(count=2, amounts={"USD": "1.005"}),
         paid=Total(count=1, amounts={"EUR": "0.07"}),
         escalated=Total(count=1, amounts={"USD": "0.00"}),

@@ -258,7 +258,7 @@ def test_folders_are_looked_into_to_a_certain_depth(world: World) -> None:
     world.write(f"{deepest}/in.json")
     world.write(f"{deepest}/i/out.json")
     seen = world.scan()
-    assert [invoice.file for invoice in seen.invoices] == ["in.json"]
+    assert [invoice.name for invoice in seen.invoices] == ["in.json"]
     assert (found(seen, world.root), seen.complete) == ([("unreadable_file", f"{deepest}/i")], False)
 
 

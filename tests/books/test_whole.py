@@ -1,5 +1,6 @@
 """All readers and the comparison over made-up books, whose truth is known: they must find that, all of it and nothing else."""
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -134,3 +135,18 @@ def test_where_nothing_is_and_nothing_is_configured_nobody_waits(tmp_path: Path)
     found = Books(config, ZONE).audit(NOW, full=True, check=lambda: None, pause=waited.append)
     assert (found.told.books, waited) == (None, [])
     assert str(tmp_path / "ledger") in found.told.why_not
+
+
+def test_the_activity_is_counted_for_the_time_that_is_asked_for(tmp_path: Path) -> None:
+    log = tmp_path / "cache" / "email_activity.log"
+    log.parent.mkdir()
+    for hours in (30, 20, 5, 0.5):
+        at = (NOW - timedelta(hours=hours)).isoformat()
+        with log.open("a") as file:
+            file.write(json.dumps({"timestamp": at, "type": "EMAIL_SENT"}) + "\n")
+    places = {"state_dir": tmp_path / "state", "ledger": tmp_path / "x.md", "queue_dir": tmp_path / "q", "configured": True}
+    config = BooksConfig(**places, cache_dir=log.parent)  # type: ignore[arg-type]
+    for window, sent in ((86400.0, 3), (3600.0, 1), (2 * 86400.0, 4)):
+        found = Books(config, ZONE, window=window).audit(NOW, full=True, check=lambda: None, pause=lambda _: None)
+        assert found.told.activity is not None
+        assert (found.told.activity.emails_sent, found.told.activity.window_s) == (sent, window)

@@ -62,7 +62,7 @@ def test_every_section_is_read(load_text: Load, tmp_path: Path) -> None:
         restart = { max_concurrent = 3, backoff = { initial = "1m", factor = 3, max = "2m", jitter = 0 }, env = { A = "b" } }
         escalation = { recipient = "dana", group_wait = 0, repeat_after = "1h", channels = [] }
         books = { enabled = false, queue_limit = 7, currency = "COP" }
-        dashboard = { path = "", interval = "5s", title = "T" }
+        dashboard = { path = "", interval = "5s", title = "T", template = "my.html" }
         metrics = { path = "", window = "1h" }
         deadman = { url = "", command = [] }
         agents = [{ name = "a" }]
@@ -79,6 +79,7 @@ def test_every_section_is_read(load_text: Load, tmp_path: Path) -> None:
     assert config.escalation.channels == ()
     assert (config.books.enabled, config.books.queue_limit, config.books.currency) == (False, 7, "COP")
     assert config.dashboard.path is None
+    assert config.dashboard.template == tmp_path / "my.html"
     assert config.metrics.window == 3600
 
 
@@ -126,7 +127,7 @@ PLANTED = [
     ("[escalation]\nchannels = [{ kind = 'pigeon' }]\n", "escalation.channels[0].kind"),
     ("[books]\ncurrency = 'usd'\n", "books.currency"),
     ("[dashboard]\nintervall = 1\n", "dashboard.intervall"),
-    ("[metrics]\npath = 'x.prom'\n", "metrics.path"),
+    ("[metrics]\nwindow = 0\n", "metrics.window"),
     ("[deadman]\ncommand = 'x'\n", "deadman.command"),
     ("[nonsense]\n", "nonsense"),
     ("[[agents]]\nname = '../evil'\n", "agents[0].name"),

@@ -16,9 +16,6 @@ Faults = Callable[..., list[str]]
     [
         ("restart.output = 'path'", "restart.output"),
         ("restart.max_rss = '1G'", "restart.max_rss"),
-        ("logging.format = 'ecs'", "logging.format"),
-        ("logging.format = 'gcp'", "logging.format"),
-        ("metrics.path = 'x.prom'", "metrics.path"),
         ("deadman.url = 'https://example.org/x'", "deadman.url"),
         ("deadman.command = ['x']", "deadman.command"),
         ("agents = [{ name = 'a', restart.max_rss = '1G' }]", 'agents[0].restart.max_rss (agent "a")'),
@@ -31,8 +28,8 @@ def test_switching_it_on_is_refused(faults: Faults, text: str, key: str) -> None
 
 
 def test_a_variable_cannot_switch_it_on_either(faults: Faults) -> None:
-    (fault,) = faults("", {"COLLECTIONS_SUPERVISOR__METRICS__PATH": "x.prom"})
-    assert "metrics.path: " in fault
+    (fault,) = faults("", {"COLLECTIONS_SUPERVISOR__DEADMAN__URL": "https://example.org/x"})
+    assert "deadman.url: " in fault
     assert "is not in this release, only" in fault
 
 
@@ -40,12 +37,11 @@ def test_leaving_it_off_explicitly_is_fine(load_text: Load) -> None:
     load_text("""
         restart = { output = "log", max_rss = "" }
         logging = { format = "json" }
-        metrics = { path = "" }
         deadman = { url = "", command = [] }
     """)
 
 
 def test_defaults_are_not_refused(load_text: Load) -> None:
     config = load_text().config
-    assert config.metrics.path is None
-    assert NOT_YET["metrics.path"] == (None,)
+    assert config.deadman.url == ""
+    assert NOT_YET["deadman.url"] == ("",)

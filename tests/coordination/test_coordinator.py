@@ -30,6 +30,7 @@ from collections_supervisor.messages import (
     AgentCommand,
     AgentReport,
     Evidence,
+    History,
     Impact,
     ImpactAssessed,
     Notice,
@@ -83,7 +84,7 @@ class Sinks:
         self.notified = 0
         self.bugs: list[Exception] = []
 
-    def show(self, report: Report) -> None:
+    def show(self, report: Report, history: History) -> None:
         if self.bugs:
             raise self.bugs.pop()
         self.reports.append((anyio.current_time(), report))
@@ -110,12 +111,12 @@ class Sinks:
 
 
 class Stage:
-    def __init__(self, log: Any, store: Any, fleet: Fleet, start: FleetState | None = None) -> None:
+    def __init__(self, log: Any, store: Any, fleet: Fleet, start: FleetState | None = None, before: Report | None = None) -> None:
         self.log = log
         self.store = store
         self.clock = VirtualClock()
         self.sinks = Sinks()
-        self.coordinator = Coordinator(fleet, Ports(clock=self.clock, log=log, store=store), self.sinks, start)
+        self.coordinator = Coordinator(fleet, Ports(clock=self.clock, log=log, store=store), self.sinks, start, before=before)
         self.tell = self.coordinator.tell
 
     @asynccontextmanager
@@ -143,8 +144,8 @@ class Stage:
 def make_stage(log: Any, store: Any, make_fleet: Callable[..., Fleet]) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(*names: str, start: FleetState | None = None, **settings: Any) -> Stage:
-        made.append(Stage(log, store, make_fleet(*names, **settings), start))
+    def make(*names: str, start: FleetState | None = None, before: Report | None = None, **settings: Any) -> Stage:
+        made.append(Stage(log, store, make_fleet(*names, **settings), start, before))
         return made[-1]
 
     yield make
@@ -835,7 +836,7 @@ async def test_a_silent_host_is_one_notice_and_one_restart_until_one_is_back(
         [notice] = stage.sinks.owed
         assert (notice.kind, notice.agent, notice.missed) == ("host", None, 1)
         [told] = stage.log.of("host.escalated")
-        assert (told["agents"], "agent" in told) == ("a, b, c, d, e", False)
+        assert (told["names"], "agent" in told) == ("a, b, c, d, e", False)
         assert [agent.incident for agent in stage.sinks.last.agents] == [notice.incident_id] * 5
         await stage.deliver()
         back = make_report("a", last_heartbeat=wall(5.0), restarts=1)
@@ -975,6 +976,24 @@ async def test_nobody_waits_for_ever_to_hear_what_an_outage_costs(
         assert stage.sinks.told == {}
         await anyio.sleep(1.0 + GATHER)
         assert [notice.impact for notice in stage.sinks.told.values()] == [None]
+
+
+async def test_a_count_goes_on_over_our_own_death(
+    stage: Stage, make_stage: Callable[..., Stage], make_report: Callable[..., AgentReport], make_trouble: Callable[..., Trouble]
+) -> None:
+    """Not from 0 for a moment: whoever adds up increases would count everything once more."""
+    async with stage.running():
+        report = make_report(restarts=2, outcomes={"failed": 2})
+        await stage.tell(AgentChanged(report=report, trouble=make_trouble()))
+        await stage.heard()
+        await stage.deliver()
+        last = await stage.coordinator.settle(stopped=True)
+    assert (last.agents[0].outcomes, last.agents[0].escalations) == ({"failed": 2}, {"delivered": 1})
+    _, saved = stage.store.saves[-1]
+    again = make_stage("mailer", "watcher", start=saved, before=last)
+    first = (await again.coordinator.settle()).agents[0]
+    assert (first.detail, first.restarts) == ("not looked at yet", 2)
+    assert (first.outcomes, first.escalations) == ({"failed": 2}, {"delivered": 1})
 
 
 # --- What a person, or another configuration, wants ---

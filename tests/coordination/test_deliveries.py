@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from collections_supervisor.coordination.deliveries import acknowledge, attempted, delivered, expired, is_known, named
-from collections_supervisor.coordination.state import UNDELIVERED
+from collections_supervisor.coordination.state import COUNTED, UNDELIVERED
 from collections_supervisor.messages import Acknowledge, NoticeAttempted, NoticeDelivered, NoticeExpired, Trouble
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
@@ -71,6 +72,76 @@ def test_only_the_newest_are_kept(world: World) -> None:
             world.state = expired(world.state, word, world.now.wall)
     assert len(world.state.undelivered) == UNDELIVERED
     assert world.state.undelivered[-1].error == str(UNDELIVERED + 4)
+
+
+# --- How often ---
+
+
+def test_a_notice_is_delivered_once_however_often_that_is_said(world: World) -> None:
+    first, host = world.owed
+    for notice in (first, host):
+        for channel in "010":
+            word = NoticeDelivered(
+                dedup_key=notice.dedup_key, sequence=notice.sequence, channel=channel, attempts=1, at=world.now.wall
+            )
+            world.state = delivered(world.state, word)
+    once = {"delivered": 1}
+    assert world.state.escalations == {"a": once, "b": once, "": once}, "one told of two agents, one of a host"
+
+
+def test_what_a_person_has_is_not_given_up_as_well(world: World) -> None:
+    notice = world.owed[0]
+    said = {"dedup_key": notice.dedup_key, "sequence": notice.sequence, "attempts": 1}
+    gone = NoticeExpired(**said, error="x")
+    world.state = delivered(world.state, NoticeDelivered(**said, channel="0", at=world.now.wall))
+    world.state = expired(world.state, gone, world.now.wall)
+    assert world.state.escalations["a"] == {"delivered": 1}
+    assert world.state.undelivered == ()
+
+
+def test_each_try_that_failed_counts_and_what_nobody_got_counts_once(world: World) -> None:
+    first, host = world.owed
+    for notice, tries in ((first, 3), (host, 1)):
+        said = {"dedup_key": notice.dedup_key, "sequence": notice.sequence, "error": "x"}
+        for attempt in range(tries):
+            world.state = attempted(world.state, NoticeAttempted(**said, attempts=attempt, next_at=None))
+        for _ in range(2):
+            world.state = expired(world.state, NoticeExpired(**said, attempts=tries), world.now.wall)
+    failed = {"failed": 3, "expired": 1}
+    assert world.state.escalations == {"a": failed, "b": failed, "": {"failed": 1, "expired": 1}}
+
+
+def test_a_second_channel_that_fails_says_nothing_of_the_incident(world: World) -> None:
+    notice = world.owed[0]
+    said = {"dedup_key": notice.dedup_key, "sequence": notice.sequence}
+    world.state = delivered(world.state, NoticeDelivered(**said, channel="0", attempts=1, at=world.now.wall))
+    before = world.state.open
+    word = NoticeAttempted(**said, attempts=2, error="1: exit status 1", next_at=at(9.0), taken=True)
+    world.state = attempted(world.state, word)
+    assert world.state.open == before
+    assert world.state.escalations["a"] == {"delivered": 1, "failed": 1}
+
+
+def test_of_what_is_over_it_is_known_by_its_name_whom_it_was_about(make_world: MakeWorld) -> None:
+    world = make_world("a")
+    for key in ("agent/a/2026", "books/state/2026", "host/a/2026"):
+        world.state = attempted(world.state, NoticeAttempted(dedup_key=key, sequence=1, attempts=1, error="x", next_at=None))
+    assert world.state.escalations == {"a": {"failed": 1}, "": {"failed": 2}}
+
+
+def test_what_was_counted_outlives_us_and_stays_bounded(world: World) -> None:
+    notice = world.owed[0]
+    said = {"dedup_key": notice.dedup_key, "sequence": notice.sequence}
+    world.state = delivered(world.state, NoticeDelivered(**said, channel="0", attempts=1, at=world.now.wall))
+    world.live_again()
+    assert world.state.escalations["b"] == {"delivered": 1}
+    for number in range(COUNTED):
+        word = NoticeAttempted(dedup_key=f"agent/x{number}/2026", sequence=1, attempts=1, error="x", next_at=None)
+        world.state = attempted(world.state, word)
+        world.state = attempted(world.state, msgspec.structs.replace(word, dedup_key="agent/b/2026"))
+    assert len(world.state.escalations) == COUNTED
+    assert "a" not in world.state.escalations
+    assert world.state.escalations["b"] == {"delivered": 1, "failed": COUNTED}
 
 
 # --- A person ---

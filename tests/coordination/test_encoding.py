@@ -41,7 +41,8 @@ def test_what_has_not_changed_is_not_encoded_again(make_report: Any) -> None:
     kept = make_report("a")
     [first] = _agents(encoder, kept)
     assert _agents(encoder, kept)[0] is first
-    assert _agents(encoder, make_report("a"))[0] is not first
+    assert _agents(encoder, make_report("a"))[0] is first
+    assert _agents(encoder, make_report("a", missed=1))[0] is not first
     _agents(encoder)
     assert encoder._agents == {}, "agents that are gone are forgotten"
 

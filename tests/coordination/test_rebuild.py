@@ -372,3 +372,22 @@ def test_a_notice_from_the_future_of_a_clock_that_was_set_back_is(world: World) 
     notice = msgspec.structs.replace(world.owed[0], created_at=EPOCH + timedelta(days=3))
     incident = rebuild(None, taken(notice), REPEAT, world.now).open["agent/mailer"]
     assert incident.told_at == world.now.mono
+
+
+# --- How often ---
+
+
+def test_a_delivery_that_the_snapshot_does_not_know_is_counted_once(world: World) -> None:
+    before, sent = world.state, taken(*world.owed)
+    assert rebuild(None, sent, REPEAT, world.now).escalations == {"mailer": {"delivered": 1}}
+    after = rebuild(before, sent, REPEAT, world.now)
+    assert after.escalations == {"mailer": {"delivered": 1}}
+    assert rebuild(after, sent, REPEAT, world.now) == after
+    assert rebuild(world.state, pending(*world.owed), REPEAT, world.now).escalations == {}
+
+
+def test_what_the_outbox_gave_up_is_counted_once(world: World) -> None:
+    sent = lost(*world.owed)
+    after = rebuild(world.state, sent, REPEAT, world.now)
+    assert after.escalations == {"mailer": {"expired": 1}}
+    assert rebuild(after, sent, REPEAT, world.now) == after

@@ -11,7 +11,7 @@ from tests.coordination.audits import audited
 from collections_supervisor.coordination.incidents import Subject, open_incident
 from collections_supervisor.coordination.report import blind, build, verdict
 from collections_supervisor.coordination.state import FleetState, key_of
-from collections_supervisor.messages import AgentReport, BooksAudited, Report, Trouble
+from collections_supervisor.messages import AgentReport, BooksAudited, Durations, Report, Trouble
 
 EPOCH = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 MakeReport = Callable[..., AgentReport]
@@ -106,3 +106,20 @@ def test_the_last_report_says_when_it_stopped(make_report: MakeReport) -> None:
 def test_the_report_survives_a_round_through_json(make_report: MakeReport) -> None:
     report = build([make_report()], state(incident()), at=EPOCH, run_id="r", version="1")
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_what_became_of_notices_is_said_of_each_agent_and_of_all_else(make_report: MakeReport) -> None:
+    known = FleetState(escalations={"a": {"delivered": 2}, "": {"failed": 1}, "gone": {"expired": 1}})
+    report = build([make_report("a"), make_report("b")], known, at=EPOCH, run_id="r", version="1")
+    assert [agent.escalations for agent in report.agents] == [{"delivered": 2}, {}]
+    assert report.escalations == {"failed": 1}
+
+
+def test_what_is_counted_for_ever_goes_on_before_anybody_has_looked(make_report: MakeReport) -> None:
+    durations = Durations(counts=(0, 1, *(0,) * 8), sum_s=1.5)
+    before = make_report("a", restarts=3, outcomes={"failed": 2, "succeeded": 1}, durations=durations, missed=4, timeout_s=60.0)
+    now = blind(None, "a", None, before)
+    assert (now.restarts, now.outcomes, now.durations) == (3, before.outcomes, durations)
+    assert (now.status, now.missed, now.timeout_s, now.miss_threshold, now.last_heartbeat) == ("unknown", 0, None, None, None)
+    looked = make_report("a", restarts=4)
+    assert blind(looked, "a", None, before) is looked

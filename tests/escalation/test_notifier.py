@@ -86,8 +86,8 @@ async def test_a_permanent_failure_is_not_tried_again(stage: Any, make_channel: 
         notifier.publish(owed(make_notice()))
         await anyio.sleep(1000)
     assert len(channel.sent) == 1
-    assert stage.kinds() == ["NoticeExpired"]
-    assert stage.told[0].error == "openclaw: no such agent"
+    assert stage.kinds() == ["NoticeAttempted", "NoticeExpired"]
+    assert [message.error for message in stage.told] == ["openclaw: no such agent"] * 2
     assert stage.log.of("escalation.failed")[0]["next_at"] is None
 
 
@@ -111,7 +111,9 @@ async def test_a_channel_that_failed_keeps_trying_after_another_took_it(stage: A
         notifier.publish(owed())  # its owner knows that somebody was told
         await anyio.sleep(1000)
     assert len(later.sent) == 3
-    assert [message.channel for message in stage.told] == ["command", "openclaw"]
+    assert stage.kinds() == ["NoticeDelivered", "NoticeAttempted", "NoticeAttempted", "NoticeDelivered"]
+    assert [(message.taken, message.error) for message in stage.told[1:3]] == [(True, "openclaw: gateway down")] * 2
+    assert [stage.told[at].channel for at in (0, 3)] == ["command", "openclaw"]
 
 
 async def test_without_channels_it_expires_at_once(stage: Any, make_notice: Make, wait_for: Wait) -> None:
@@ -234,7 +236,7 @@ async def test_the_end_is_not_told_where_the_beginning_was_given_up(stage: Any, 
         await anyio.sleep(10)
     assert len(works.sent) == 2
     assert len(refuses.sent) == 1
-    assert stage.kinds() == ["NoticeDelivered", "NoticeDelivered"]
+    assert stage.kinds() == ["NoticeDelivered", "NoticeAttempted", "NoticeDelivered"]
 
 
 async def test_an_end_that_says_everything_is_told_anyway(stage: Any, make_channel: Any, make_notice: Make) -> None:
@@ -346,7 +348,8 @@ async def test_without_retries_too_it_is_given_up_in_the_end(stage: Any, make_ch
             notifier.publish(owed(make_notice()))
             await notifier.drained()
         await anyio.sleep(3600)
-    assert stage.kinds() == ["NoticeAttempted", "NoticeAttempted", "NoticeExpired"]
+    assert stage.kinds() == ["NoticeAttempted", "NoticeAttempted", "NoticeAttempted", "NoticeExpired"]
+    assert len(stage.log.of("escalation.failed")) == 3
 
 
 async def test_drained_with_nothing_to_do(stage: Any, make_channel: Any) -> None:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from collections_supervisor.messages import AgentReport, IncidentReport, Report
+from collections_supervisor.messages import (
+    AgentReport,
+    BooksReport,
+    IncidentReport,
+    LedgerTotals,
+    QueueReport,
+    QueuesReport,
+    Report,
+    Total,
+    Totals,
+)
 
 NOW = datetime(2026, 11, 22, 11, 1, 44, 250_000, tzinfo=UTC)
 
@@ -82,3 +92,21 @@ def make_incident() -> Callable[..., IncidentReport]:
 @pytest.fixture
 def make_report() -> Callable[..., Report]:
     return report
+
+
+@pytest.fixture
+def full_books() -> dict[str, Any]:
+    """What a report says of books and queues where all of them could be read."""
+    usd = Total(count=1, amounts={"USD": "5.00"})
+    books = BooksReport(
+        checked_at=NOW,
+        consistent=True,
+        totals=Totals(unpaid=usd),
+        ledger=LedgerTotals(unpaid=usd.amounts),
+        findings=(),
+        finding_counts={},
+        files_read=1,
+        duration_s=0.1,
+    )
+    queue = QueueReport(name="payment_queue", depth=1, oldest_age_s=None, invalid=0, healthy=True)
+    return {"books": books, "queues": QueuesReport(healthy=True, limit=100, items=(queue,))}

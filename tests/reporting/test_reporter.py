@@ -12,10 +12,13 @@ import msgspec
 import pytest
 
 from collections_supervisor.config.schema import DashboardConfig
-from collections_supervisor.messages import AgentReport, Now, Report
-from collections_supervisor.reporting import reporter as module
-from collections_supervisor.reporting.reporter import Reporter, gap_after
+from collections_supervisor.messages import AgentReport, History, Now, Report
+from collections_supervisor.reporting import current as module
+from collections_supervisor.reporting.current import gap_after
+from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.files import replace
+
+HISTORY = History()
 
 MakeReport = Callable[..., Report]
 MakeAgent = Callable[..., AgentReport]
@@ -59,10 +62,10 @@ class WallClock:
 class Bench:
     """A reporter and its surroundings."""
 
-    def __init__(self, log: Any, now: datetime, path: Path | None, interval: float) -> None:
+    def __init__(self, log: Any, now: datetime, path: Path | None, interval: float, template: Path | None = None) -> None:
         self.log = log
         self.disk = Disk()
-        settings = DashboardConfig(path=path, interval=interval, title="Collections")
+        settings = DashboardConfig(path=path, interval=interval, title="Collections", template=template)
         self.reporter = Reporter(settings, WallClock(now), self.disk.write, log, recipient="caine")
 
     @asynccontextmanager
@@ -86,7 +89,7 @@ async def test_only_the_newest_report_is_written(
 ) -> None:
     async with bench().running() as at:
         for missed in range(100):
-            at.reporter.publish(make_report(make_agent(missed=missed, detail=f"detail {missed}")))
+            at.reporter.publish(make_report(make_agent(missed=missed, detail=f"detail {missed}")), HISTORY)
         await at.disk.until(1)
     assert len(at.disk.pages) == 1
     assert "detail 99" in at.disk.pages[0][1]
@@ -96,10 +99,10 @@ async def test_a_change_is_written_at_once_but_not_more_than_once_a_second(
     bench: Callable[..., Bench], make_report: MakeReport, make_agent: MakeAgent
 ) -> None:
     async with bench().running() as at:
-        at.reporter.publish(make_report(make_agent()))
+        at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(1)
-        at.reporter.publish(make_report(make_agent(status="late")))
-        at.reporter.publish(make_report(make_agent(status="unhealthy"), verdict="degraded"))
+        at.reporter.publish(make_report(make_agent(status="late")), HISTORY)
+        at.reporter.publish(make_report(make_agent(status="unhealthy"), verdict="degraded"), HISTORY)
         await at.disk.until(2)
     (first, _), (second, page) = at.disk.pages
     assert second - first >= module.SHORTEST_GAP - 0.01
@@ -115,7 +118,7 @@ async def test_it_is_written_again_and_again_though_nothing_changes(
     bench: Callable[..., Bench], make_report: MakeReport, make_agent: MakeAgent
 ) -> None:
     async with bench(interval=0.05).running() as at:
-        at.reporter.publish(make_report(make_agent()))
+        at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(4)
     assert len({page for _, page in at.disk.pages}) == 1
 
@@ -126,11 +129,11 @@ async def test_a_newer_report_without_changes_waits_for_half_the_interval(
     """Time as the reports have it: the page must not be called out of date while the fleet is being watched."""
     async with bench(interval=60).running() as at:
         report = make_report(make_agent())
-        at.reporter.publish(report)
+        at.reporter.publish(report, HISTORY)
         await at.disk.until(1)
-        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=29)))
+        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=29)), HISTORY)
         await anyio.wait_all_tasks_blocked()
-        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=31)))
+        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=31)), HISTORY)
         await at.disk.until(2)
     assert len(at.disk.pages) == 2
     assert "As of <time" in at.disk.pages[1][1]
@@ -144,7 +147,7 @@ async def test_failures_are_said_once_until_it_works_again(
     at = bench(interval=0.02)
     at.disk.script = [None, None, *full, PermissionError(errno.EACCES, "Permission denied"), None, None, full[0]]
     async with at.running():
-        at.reporter.publish(make_report(make_agent()))
+        at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(10)
     told = [(event["event"].removeprefix("dashboard."), event["level"]) for event in at.log.events][:8]
     assert told == [
@@ -160,6 +163,28 @@ async def test_failures_are_said_once_until_it_works_again(
     assert at.log.of("dashboard.failed")[0]["message"].endswith("page.html cannot be written: No space left on device")
 
 
+async def test_a_template_that_fails_is_told_once_and_our_page_is_written(
+    log: Any, now: datetime, make_report: MakeReport, make_agent: MakeAgent, tmp_path: Path
+) -> None:
+    template = tmp_path / "my.html"
+    template.write_text("{{ nothing }}")
+    at = Bench(log, now, tmp_path / "page.html", 0.02, template)
+    async with at.running():
+        at.reporter.publish(make_report(make_agent()), HISTORY)
+        await at.disk.until(3)
+        assert all(page.startswith("<!DOCTYPE html>") for _, page in at.disk.pages)
+        (failed,) = log.of("dashboard.failed")
+        assert failed["message"].endswith(f"is written instead: {template}, line 1: 'nothing' is undefined")
+        assert failed["path"] == str(template)
+        template.write_text("{{ headline(report) }}")
+        while at.disk.pages[-1][1] != "payment-watcher is healthy":
+            await at.disk.until(len(at.disk.pages) + 1)
+        template.unlink()
+        while len(log.of("dashboard.failed")) == 1:
+            await at.disk.until(len(at.disk.pages) + 1)
+    assert log.of("dashboard.failed")[-1]["error"] == f"{template}: no such file or directory"
+
+
 async def test_missing_folders_are_made(
     log: Any, now: datetime, make_report: MakeReport, make_agent: MakeAgent, tmp_path: Path
 ) -> None:
@@ -169,7 +194,7 @@ async def test_missing_folders_are_made(
         await replace(path, data, mode=None)
 
     reporter = Reporter(DashboardConfig(path=path), WallClock(now), write, log)
-    await reporter.close(make_report(make_agent()))
+    await reporter.close(make_report(make_agent()), HISTORY)
     assert path.read_text().startswith("<!DOCTYPE html>")
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert log.names() == ["dashboard.written"]
@@ -184,7 +209,7 @@ async def test_a_folder_that_cannot_be_made_is_said(
         await replace(path, data, mode=None)
 
     reporter = Reporter(DashboardConfig(path=tmp_path / "a" / "page.html"), WallClock(now), write, log)
-    await reporter.close(make_report(make_agent()))
+    await reporter.close(make_report(make_agent()), HISTORY)
     assert log.names() == ["dashboard.failed"]
 
 
@@ -192,10 +217,10 @@ async def test_nothing_replaces_the_last_page(
     bench: Callable[..., Bench], make_report: MakeReport, make_agent: MakeAgent, now: datetime
 ) -> None:
     async with bench(interval=0.01).running() as at:
-        at.reporter.publish(make_report(make_agent()))
+        at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(2)
-        await at.reporter.close(make_report(make_agent(), stopped_at=now))
-        at.reporter.publish(make_report(make_agent(status="late")))
+        await at.reporter.close(make_report(make_agent(), stopped_at=now), HISTORY)
+        at.reporter.publish(make_report(make_agent(status="late")), HISTORY)
         count = len(at.disk.pages)
         await anyio.sleep(0.1)
     assert len(at.disk.pages) == count
@@ -208,7 +233,7 @@ async def test_the_last_page_is_written_even_while_being_cancelled(
     at = bench()
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await at.reporter.close(make_report(make_agent()))
+        await at.reporter.close(make_report(make_agent()), HISTORY)
     assert len(at.disk.pages) == 1
 
 
@@ -218,16 +243,16 @@ async def test_a_disk_that_hangs_does_not_hold_up_the_stop(
     at = bench()
     at.disk.hang = True
     with anyio.fail_after(20):
-        await at.reporter.close(make_report(make_agent()), within=0.3)
+        await at.reporter.close(make_report(make_agent()), HISTORY, within=0.3)
     assert at.log.names() == ["dashboard.failed"]
 
 
 async def test_without_a_path_there_is_no_page(log: Any, now: datetime, make_report: MakeReport) -> None:
     at = Bench(log, now, None, 0.01)
     async with at.running():
-        at.reporter.publish(make_report())
+        at.reporter.publish(make_report(), HISTORY)
         await anyio.sleep(0.05)
-    await at.reporter.close(make_report())
+    await at.reporter.close(make_report(), HISTORY)
     assert at.disk.pages == []
     assert log.events == []
 
@@ -244,7 +269,7 @@ async def test_after_a_bug_it_can_run_again(
             raise LookupError("a bug")
 
     reporter = Reporter(DashboardConfig(path=tmp_path / "p", interval=0.01), WallClock(now), write, log)
-    reporter.publish(make_report(make_agent()))
+    reporter.publish(make_report(make_agent()), HISTORY)
     with pytest.raises(LookupError):
         await reporter.run()
     async with anyio.create_task_group() as tasks:

@@ -1,5 +1,6 @@
 """What the page says in words."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collections_supervisor.messages import AgentReport, BooksReport, IncidentReport, QueueReport, QueuesReport, Report
+from collections_supervisor.messages import AgentReport, BooksReport, Held, IncidentReport, QueueReport, QueuesReport, Report
 from collections_supervisor.reporting import words
 
 MakeReport = Callable[..., Report]
@@ -87,33 +88,40 @@ def test_what_an_incident_is_about(make_incident: Callable[..., IncidentReport])
     [
         ({"delivered": True, "attempts": 1}, "caine was told"),
         ({"delivered": True, "attempts": 3}, "caine was told, after 3 tries"),
+        (
+            {"delivered": True, "attempts": 3, "error": "down."},
+            "caine was told; what was new since could not be delivered: down",
+        ),
         ({}, "caine is not told yet (about to be sent)"),
         (
             {"attempts": 1, "error": "openclaw: down.", "next_in": 200},
-            "could not tell caine: openclaw: down (1 try, next at 11:05:04 UTC, in 3 min 20 s)",
+            "could not tell caine since 09:01:44 UTC: openclaw: down (1 try, next at 11:05:04 UTC, in 3 min 20 s)",
         ),
-        ({"attempts": 7, "error": "missing"}, "could not tell caine: missing (7 tries, no further try is planned)"),
-        ({"attempts": 7}, "could not tell caine: no reason known (7 tries, no further try is planned)"),
+        (
+            {"attempts": 7, "error": "missing"},
+            "could not tell caine since 09:01:44 UTC: missing (7 tries, no further try is planned)",
+        ),
+        ({"attempts": 7}, "could not tell caine since 09:01:44 UTC: no reason known (7 tries, no further try is planned)"),
         (
             {"attempts": 2, "error": "down", "next_in": 9, "stopped": True},
-            "could not tell caine: down (2 tries, tried again by the next run)",
+            "could not tell caine since 09:01:44 UTC: down (2 tries, tried again by the next run)",
         ),
         # What a single sweep could not deliver is due at once, for the next one.
         (
             {"attempts": 1, "error": "down", "next_in": 0},
-            "could not tell caine: down (1 try, tried again now or by the next run)",
+            "could not tell caine since 09:01:44 UTC: down (1 try, tried again now or by the next run)",
         ),
         (
             {"attempts": 1, "error": "down", "next_in": 0, "stopped": True},
-            "could not tell caine: down (1 try, tried again by the next run)",
+            "could not tell caine since 09:01:44 UTC: down (1 try, tried again by the next run)",
         ),
         (
             {"attempts": 1, "error": "refused", "stopped": True},
-            "could not tell caine: refused (1 try, no further try is planned)",
+            "could not tell caine since 09:01:44 UTC: refused (1 try, no further try is planned)",
         ),
         ({"stopped": True}, "caine is not told yet (left to the next run)"),
-        ({"error": "no channel configured"}, "could not tell caine: no channel configured"),
-        ({"error": "no channel configured", "stopped": True}, "could not tell caine: no channel configured"),
+        ({"error": "no channel configured"}, "could not tell caine since 09:01:44 UTC: no channel configured"),
+        ({"error": "no channel configured", "stopped": True}, "could not tell caine since 09:01:44 UTC: no channel configured"),
     ],
 )
 def test_whether_a_human_knows(
@@ -127,6 +135,57 @@ def test_whether_a_human_knows(
     next_at = now + timedelta(seconds=next_in) if isinstance(next_in, int) else None
     report = make_report(stopped_at=now if stopped else None)
     assert words.told(make_incident(next_at=next_at, **changes), "caine", report) == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_agent", "said"),
+    [
+        ({}, {}, "it waits for a person"),
+        ({"stopped": True}, {"next_in": 45}, "none: nothing is being watched"),
+        ({}, {"next_in": 45}, "restart at 11:02:29 UTC, in 45 s"),
+        ({}, {"next_in": -5}, "restart now"),
+        ({"agent": None, "agents": ("payment-watcher",)}, {"next_in": 45}, "restart of payment-watcher at 11:02:29 UTC, in 45 s"),
+        ({"next_in": 90}, {}, "another try to deliver it at 11:03:14 UTC, in 1 min 30 s"),
+        ({"next_in": 90, "delivered": True}, {}, "it waits for a person"),
+        ({"next_in": 90, "delivered": True, "error": "down"}, {}, "another try to deliver it at 11:03:14 UTC, in 1 min 30 s"),
+        ({"recovered": True, "delivered": True}, {}, "it closes once the beats stay regular"),
+        ({}, {"held": Held(reason="budget")}, "no restart until it recovers or a person acts"),
+        ({}, {"held_for": 60}, "no restart until 11:02:44 UTC"),
+        ({"agent": None, "agents": ()}, {"next_in": 45}, "it waits for a person"),
+    ],
+)
+def test_what_happens_next(
+    make_report: MakeReport,
+    make_agent: MakeAgent,
+    make_incident: Callable[..., IncidentReport],
+    now: datetime,
+    changes: dict[str, object],
+    of_agent: dict[str, object],
+    said: str,
+) -> None:
+    def later(seconds: object) -> datetime | None:
+        return now + timedelta(seconds=seconds) if isinstance(seconds, int) else None
+
+    changes, of_agent = dict(changes), dict(of_agent)
+    stopped = now if changes.pop("stopped", False) else None
+    recovered = now if changes.pop("recovered", False) else None
+    incident = make_incident(next_at=later(changes.pop("next_in", None)), recovered_at=recovered, **changes)
+    attempt, held_until = later(of_agent.pop("next_in", None)), later(of_agent.pop("held_for", None))
+    held = Held(reason="flapping", until=held_until) if held_until is not None else of_agent.get("held")
+    agent = make_agent(next_attempt_at=attempt, held=held)
+    assert words.next_step(incident, make_report(agent, stopped_at=stopped)) == said
+
+
+def test_misses_stand_beside_how_many_are_told(make_agent: MakeAgent) -> None:
+    assert words.misses(make_agent(missed=1, miss_threshold=2)) == "1 of 2"
+    assert words.misses(make_agent(missed=1)) == "1"
+
+
+def test_details_keep_their_name(make_agent: MakeAgent) -> None:
+    names = {words.details_id(make_agent(name)) for name in ("a", "b", "<b>\udcff")}
+    assert len(names) == 3
+    assert all(re.fullmatch("errors-[0-9a-f]{8}", name) for name in names)
+    assert words.details_id(make_agent("a", "escalated")) == words.details_id(make_agent("a"))
 
 
 @pytest.mark.parametrize(
@@ -172,3 +231,4 @@ def test_no_text_is_too_strange(text: str) -> None:
 def test_a_page_that_is_renewed_in_time_is_never_out_of_date(interval: float, refresh: int, stale: float) -> None:
     assert (words.refresh_after(interval), words.stale_after(interval)) == (refresh, stale)
     assert interval + refresh < stale
+    assert words.lost_after(interval) - stale >= interval

@@ -21,12 +21,14 @@ from collections_supervisor.agents.ports import MemoryJournal, Runner
 from collections_supervisor.app.daemon import Daemon
 from collections_supervisor.app.memory import DryStore, Memory, recall
 from collections_supervisor.app.oneshot import Sweep
+from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.parts import Parts, Run, folders_of
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.escalation.channels import Channel
 from collections_supervisor.escalation.outbox import MemoryOutbox
 from collections_supervisor.messages import Now
 from collections_supervisor.system.files import sweep_temporaries
+from collections_supervisor.system.log_queue import Counts
 from collections_supervisor.system.logs import LogSystem
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.supervision import Actor
@@ -180,6 +182,7 @@ class Life:
             environ={},
             boot_id=self._world.boot_id,
             clock=self,
+            counts=OwnCounts(self.now().wall, lambda: Counts(events={}, dropped=0)),
             once=self._once,
         )
         shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collections_supervisor.system.lock import Lock, LockHeldError, wait_for_lock
+from collections_supervisor.system.lock import Holder, Lock, LockHeldError, find_holder, wait_for_lock
 
 HOLD = """
 import sys
@@ -271,3 +271,51 @@ def test_a_lock_whose_file_was_removed_or_replaced_is_taken_again(tmp_path: Path
     lock.retake()
     assert lock.is_in_place()
     lock.close()
+
+
+def test_who_has_it_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert find_holder(path) is None
+    assert find_holder(tmp_path / "lock" / "x") is None
+    assert not path.exists()
+    for once in (False, True):
+        lock = Lock(path, once=once)
+        before = path.stat()
+        assert find_holder(path) == Holder(os.getpid(), once=once)
+        assert path.stat().st_mtime_ns == before.st_mtime_ns
+        lock.close()
+        assert find_holder(path) is None, "whoever was the last one still stands in the file"
+    lock = Lock(path)
+    path.write_bytes(b"")
+    assert find_holder(path) == Holder(None)
+    lock.close()
+    Lock(path).close()
+
+
+def test_where_there_are_no_locks_the_process_is_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+
+    def take(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    for content, found in (
+        (b"%d\n" % os.getpid(), Holder(os.getpid())),
+        (b"4194305\n", None),
+        (b"9999999999\n", None),
+        (b"", None),
+    ):
+        path.write_bytes(content)
+        assert find_holder(path, take=take) == found
+
+
+def test_a_file_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="link"):
+        find_holder(tmp_path / "link")
+
+    def take(fd: int, how: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    (tmp_path / "lock").touch()
+    with pytest.raises(OSError, match="broken"):
+        find_holder(tmp_path / "lock", take=take)

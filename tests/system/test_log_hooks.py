@@ -147,6 +147,7 @@ def test_an_exception_in_a_finalizer(told: Told) -> None:
     level, fields = told.only()
     assert level == "error"
     assert "ValueError" in str(fields["message"])
+    assert "__del__" in str(fields["object"])
 
 
 async def test_an_exception_in_the_event_loop(told: Told) -> None:
@@ -160,7 +161,22 @@ async def test_an_exception_in_the_event_loop(told: Told) -> None:
     level, fields = told.only()
     assert (level, fields["logger"]) == ("error", "asyncio")
     assert isinstance(fields["exc_info"], ValueError)
-    assert "handle" in fields
+    assert str(fields["context"]).startswith("handle=<Handle")
+
+
+def test_what_went_wrong_in_the_loop_is_told_in_one_field(told: Told) -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise ValueError("half gone")
+
+    hooks = Hooks(told.emit, flush=told.flush, least="info")
+    hooks.on_loop_exception(None, {"message": "odd", "agent": 7, "path": Broken()})
+    hooks.on_loop_exception(None, {"message": "odd"})
+    assert [set(fields) for _, fields in told.events] == [
+        {"event", "message", "logger", "exc_info", "context"},
+        {"event", "message", "logger", "exc_info"},
+    ]
+    assert told.events[0][1]["context"] == "agent=7, path=<Broken that cannot be shown>"
 
 
 def test_release_gives_back_what_was_there(told: Told) -> None:

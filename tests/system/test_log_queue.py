@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.messages import Level
+from collections_supervisor.system.log_layouts import Parts
 from collections_supervisor.system.log_queue import Line, LineQueue
-from collections_supervisor.system.log_render import LineRenderer, Parts
+from collections_supervisor.system.log_render import LineRenderer
 
 RENDERER = LineRenderer(run_id="r-1", version="1", max_bytes=8000)
 WALL = datetime(2026, 11, 22, tzinfo=UTC)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collections_supervisor.system.log_render import SEQ_DIGITS, SMALLEST_LINE, LineRenderer, Parts
+from collections_supervisor.system.log_layouts import Parts
+from collections_supervisor.system.log_render import SEQ_DIGITS, SMALLEST_LINE, LineRenderer
 
 WALL = datetime(2026, 11, 22, 11, 1, 44, tzinfo=UTC)
 ALWAYS = ["timestamp", "level", "event", "message", "schema", "service", "version", "run_id", "seq"]

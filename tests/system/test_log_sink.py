@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from collections_supervisor.messages import Level
+from collections_supervisor.system.log_layouts import Parts
 from collections_supervisor.system.log_queue import LineQueue
-from collections_supervisor.system.log_render import LineRenderer, Parts
+from collections_supervisor.system.log_render import LineRenderer
 from collections_supervisor.system.log_sink import Sink
 from collections_supervisor.system.log_target import FileTarget, StreamTarget, Target
 

@@ -2,11 +2,12 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from collections_supervisor.system.log_target import CHECK_S, FileTarget, StreamTarget
+from collections_supervisor.system.log_target import CHECK_S, GAP_S, FileTarget, StreamTarget, is_busy
 
 
 class Watch:
@@ -67,18 +68,34 @@ def test_a_torn_last_line_is_ended_before_anything_is_appended(tmp_path: Path, w
     assert path.read_bytes() == b'{"torn\nwhole\n'
 
 
-def test_a_file_replaced_under_its_name_is_opened_at_the_next_look(path: Path, watch: Watch) -> None:
+def test_a_file_replaced_under_its_name_is_opened_before_the_next_line(path: Path, watch: Watch) -> None:
     target = FileTarget(path, monotonic=watch)
     target.refresh()
-    rotated = path.rename(path.with_suffix(".1"))
-    path.touch()
     assert not target.refresh()
     target.write(b"old\n")
-    watch.now += CHECK_S
+    rotated = path.rename(path.with_suffix(".1"))
+    with pytest.raises(BlockingIOError) as kept:
+        target.refresh()
+    assert is_busy(kept.value), "whoever rotates is about to make the new file"
+    path.touch()
     assert target.refresh()
     target.write(b"new\n")
+    assert not target.refresh()
     target.close()
     assert (rotated.read_bytes(), path.read_bytes()) == (b"old\n", b"new\n")
+
+
+def test_a_name_that_cannot_be_looked_up_is_told_of_now_and_then(path: Path, watch: Watch) -> None:
+    target = FileTarget(path, monotonic=watch)
+    target.refresh()
+    path.parent.rename(path.parent.with_name("c"))
+    path.parent.touch()
+    for _ in range(2):
+        with pytest.raises(NotADirectoryError):
+            target.refresh()
+        assert not target.refresh(), "the file that is open takes lines all the same"
+        watch.now += CHECK_S
+    target.close()
 
 
 @pytest.mark.parametrize("how", ["renamed", "removed", "folder removed"])
@@ -92,7 +109,10 @@ def test_a_missing_file_is_made_anew_within_a_second(path: Path, watch: Watch, h
     if how == "folder removed":
         path.parent.rmdir()
     started = watch.now
-    while not target.refresh():
+    done = False
+    while not done:
+        with suppress(BlockingIOError):
+            done = target.refresh()
         watch.now += 0.1
     assert watch.now - started < 1
     target.write(b"new\n")
@@ -105,7 +125,10 @@ def test_rotation_that_creates_a_little_later_is_not_forestalled(path: Path, wat
     target.refresh()
     path.rename(path.with_suffix(".1"))
     watch.now += CHECK_S
-    assert not target.refresh()
+    with pytest.raises(BlockingIOError):
+        target.refresh()
+    watch.now += GAP_S
+    assert not target.refresh(), "lines are not kept for longer"
     assert not path.exists()
     target.close()
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -172,12 +173,28 @@ def test_people_at_a_terminal_get_lines_for_people(monkeypatch: pytest.MonkeyPat
     assert terminal.close()[9:] == f"{level} nobody \\x1b[2J answers {shown}\r\n"
 
 
-def test_json_is_given_to_a_terminal_if_asked_for() -> None:
+@pytest.mark.parametrize("form", ["json", "ecs", "gcp"])
+def test_json_is_given_to_a_terminal_if_asked_for(form: Literal["json", "ecs", "gcp"]) -> None:
     terminal = Terminal()
-    log = opened(terminal.slave, config=LoggingConfig(format="json"))
+    log = opened(terminal.slave, config=LoggingConfig(format=form))
     log.logger.info("e")
     assert log.close(DEADLINE_S)
-    assert json.loads(terminal.close())["event"] == "e"
+    shown = json.loads(terminal.close())["event"]
+    assert (shown if form == "json" else shown["action"]) == "e"
+
+
+@pytest.mark.parametrize("form", ["ecs", "gcp"])
+def test_the_numbers_go_on_in_every_form(tmp_path: Path, form: Literal["ecs", "gcp"]) -> None:
+    path = tmp_path / "log"
+
+    def use(log: LogSystem) -> None:
+        log.logger.info("e")
+        log.capture()
+        logging.getLogger("library").warning("odd")
+
+    assert logged(tmp_path, use, LoggingConfig(file=path, format=form)) == []
+    events = [json.loads(line)["event"] for line in path.read_bytes().splitlines()]
+    assert [(event["action"], event["sequence"]) for event in events] == [("e", 1), ("python.log", 2)]
 
 
 def test_what_a_vanished_terminal_does_not_show_is_json_in_the_fallback(tmp_path: Path) -> None:

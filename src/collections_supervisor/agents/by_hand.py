@@ -1,6 +1,6 @@
 """A person's word about an agent, and the restart that one wants: at once, outside of the budget, held, paused or well. Pure."""
 
-from collections_supervisor.agents import pauses
+from collections_supervisor.agents import pauses, tally
 from collections_supervisor.agents.attempts import ask, drop_waiting
 from collections_supervisor.agents.state import Answer
 from collections_supervisor.agents.turn import Turn
@@ -24,7 +24,8 @@ def _restart(turn: Turn, word: AgentCommand) -> None:
         return
     # One that only waited, or whose proof is awaited: this one stands in for it.
     drop_waiting(turn)
-    turn.set(attempt=None, hold=None, attempts=0, next_attempt_at=None, short_lives=0, ended=False)
+    turn.state = tally.with_end(turn.state, "interrupted")
+    turn.set(hold=None, attempts=0, next_attempt_at=None, short_lives=0, ended=False)
     ask(turn, by_hand=True, reason=word.reason or "a person wants it")
     attempt = turn.state.attempt
     action_id = attempt.request.action_id if attempt is not None else ""

@@ -1,5 +1,6 @@
 """Other settings for an agent that is being watched: what they mean for what is under way. Pure."""
 
+from collections_supervisor.agents import tally
 from collections_supervisor.agents.attempts import ask, drop_waiting
 from collections_supervisor.agents.resuming import reconsider_hold
 from collections_supervisor.agents.silence import is_owned
@@ -17,7 +18,7 @@ def changed(turn: Turn, before: AgentConfig) -> None:
         _restart_anew(turn, before)
     if is_owned(policy) and _made_of(policy) != _made_of(before) and _is_up(turn):
         drop_waiting(turn)
-        turn.set(attempt=None)
+        turn.state = tally.with_end(turn.state, "interrupted")
         ask(turn, by_hand=True, reason="its command, folder or environment was changed")
 
 

@@ -77,10 +77,12 @@ def _tell_change(turn: Turn) -> None:
     before, after = turn.state.status, status(turn.policy, turn.state, turn.now)
     if after == before:
         return
-    turn.set(status=after)
     never_seen = turn.state.beat is None and turn.state.future is None and turn.state.source != "unreadable"
+    if before and after == "unknown" and never_seen and turn.state.restarts:
+        # That nothing is known yet of what was just restarted is no news, and what follows is a change of what was told last.
+        return
+    turn.set(status=after)
     if before and not (after == "unknown" and never_seen):
-        # That nothing is known yet of what was just started is no news.
         level: Level = "warning" if after in ("unhealthy", "restarting", "escalated") else "info"
         turn.emit(level, "agent.state_changed", f"{turn.policy.name} is {after}, was {before}", state=after, previous=before)
 

@@ -11,6 +11,7 @@ from collections_supervisor.agents.heartbeat_log import LogMemory, look
 from collections_supervisor.agents.heartbeat_touch import TouchMemory, look_at_touched
 from collections_supervisor.config.schema import AgentConfig, LogSource, Source, TouchSource
 from collections_supervisor.messages import Beat, Now, Reading, StaleLine
+from collections_supervisor.messages import Source as Origin
 from collections_supervisor.system.files import append_line, cause_of, make_private_folder
 from collections_supervisor.system.threads import READS, Gate
 
@@ -47,6 +48,8 @@ class HeartbeatReader:
         tolerance = timedelta(seconds=config.future_tolerance)
         self._watches = tuple(_watch(source, tolerance, Gate(READS, deadline=deadline)) for source in config.sources)
         self._log = next((watch for watch in self._watches if isinstance(watch, _LogWatch)), None)
+        self.origins = tuple(Origin(name=config.name, path=str(source.path), read_at=None) for source in config.sources)
+        """Every source, when it was read last, and the newest beat that it ever gave."""
 
     @property
     def can_record(self) -> bool:
@@ -59,7 +62,9 @@ class HeartbeatReader:
         Never raises for what a file system does: a source that cannot be read, or does not answer in time, makes the reading
         `unreadable` unless another one gives a beat, and `error` says why either way.
         """
-        return _combine([await watch.look(now) for watch in self._watches])
+        found = [await watch.look(now) for watch in self._watches]
+        self.origins = tuple(_noted(origin, one, now) for origin, one in zip(self.origins, found, strict=True))
+        return _combine(found)
 
     async def record_miss(self, *, missed: int, last_heartbeat: datetime | None, reason: str, at: datetime) -> None:
         """Append a miss to the (first) log, which is created if it is missing; raises OSError.
@@ -146,6 +151,17 @@ def _watch(source: Source, tolerance: timedelta, gate: Gate) -> _LogWatch | _Tou
 
 def _unreadable(path: object, error: OSError | ValueError) -> _Found:
     return _Found(error=f"cannot read {path}: {cause_of(error)}")
+
+
+def _noted(origin: Origin, found: _Found, now: Now) -> Origin:
+    read = found.exists and not found.error
+    return Origin(
+        name=origin.name,
+        path=origin.path,
+        read_at=now.wall if read else origin.read_at,
+        changed_at=found.beat.stamp if found.beat is not None else origin.changed_at,
+        problem=found.error or ("" if read else "it does not exist"),
+    )
 
 
 def _combine(found: Sequence[_Found]) -> Reading:

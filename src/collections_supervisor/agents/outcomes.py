@@ -2,7 +2,7 @@
 
 import msgspec
 
-from collections_supervisor.agents import backoff
+from collections_supervisor.agents import backoff, tally
 from collections_supervisor.agents.attempts import SETTLED, hold, is_back, skipped, trial_at, used_up
 from collections_supervisor.agents.silence import has_beaten, is_owned
 from collections_supervisor.agents.state import Attempt, Child, ChildExited
@@ -21,7 +21,8 @@ def ended(turn: Turn, outcome: ActionOutcome) -> None:
         return
     match outcome.result:
         case "busy":
-            turn.set(attempt=None, next_attempt_at=turn.now.mono + (outcome.retry_after or SETTLED))
+            turn.state = tally.with_end(turn.state, "interrupted")
+            turn.set(next_attempt_at=turn.now.mono + (outcome.retry_after or SETTLED))
             skipped(turn, outcome.classified or "busy", outcome.cause)
         case "ok" | "unknown":
             turn.set(hung=turn.state.hung or outcome.hung)
@@ -74,7 +75,7 @@ def check_proof(turn: Turn) -> None:
         _succeeded(turn, attempt)
     elif is_back(turn) and not is_owned(turn.policy) and not attempt.request.by_hand:
         # By itself, with a beat from before the action started: recovery ends the waiting.
-        turn.set(attempt=None)
+        turn.state = tally.with_end(turn.state, "interrupted")
     elif turn.now.mono < attempt.prove_by:
         return
     elif not turn.policy.sources:
@@ -99,10 +100,11 @@ def check_settled(turn: Turn) -> None:
 
 
 def _succeeded(turn: Turn, attempt: Attempt) -> None:
-    turn.set(attempt=None, overflow=False, hung=False, next_attempt_at=None)
+    took = _seconds_to_proof(turn, attempt)
+    turn.state = tally.with_end(turn.state, "succeeded", took)
+    turn.set(overflow=False, hung=False, next_attempt_at=None)
     if attempt.first:
         return
-    took = (turn.now.wall - attempt.started).total_seconds() if attempt.started else 0.0
     turn.emit(
         "info",
         "agent.restart.succeeded",
@@ -113,8 +115,18 @@ def _succeeded(turn: Turn, attempt: Attempt) -> None:
     )
 
 
+def _seconds_to_proof(turn: Turn, attempt: Attempt) -> float:
+    """From the start to the beat that proves it, not to when that was seen: nobody may have looked for a while."""
+    if attempt.started is None:
+        return 0.0
+    beat = turn.state.beat
+    proof = min(beat.stamp, turn.now.wall) if turn.policy.sources and beat is not None else turn.now.wall
+    return max(0.0, (proof - attempt.started).total_seconds())
+
+
 def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
-    turn.set(attempt=None, outcome=outcome)
+    turn.state = tally.with_end(turn.state, "timed_out" if outcome.result == "timed_out" else "failed")
+    turn.set(outcome=outcome)
     if is_owned(turn.policy) and attempt.phase != "proving":
         # It was not even started. One that merely did not beat in time lives on, and may yet beat before it is replaced.
         turn.set(child=None, short_lives=turn.state.short_lives + 1)
@@ -130,10 +142,11 @@ def _failed(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
 def _interrupted(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
     """Stopped by us, or lost with a crash of ours: it was paid for, and a beat may still prove it."""
     turn.emit("warning", "agent.restart.interrupted", _sentence(turn, "was interrupted", outcome), **_facts(attempt, outcome))
+    turn.state = tally.with_interruption(turn.state)
     if is_owned(turn.policy):
         turn.set(attempt=None, child=None)
     else:
-        _await_proof(turn, attempt, outcome)
+        _await_proof(turn, turn.state.attempt or attempt, outcome)
 
 
 def _follow_up(turn: Turn, attempt: Attempt, outcome: ActionOutcome) -> None:
@@ -178,10 +191,13 @@ def child_exited(turn: Turn, event: ChildExited) -> None:
         # A start is on its way already and will take its place.
         turn.set(child=None)
         return
-    turn.set(child=None, attempt=None, last_exit=f"{how} after {span(event.uptime_s)}")
+    well = event.exit_code is not None and event.exit_code in turn.policy.restart.ok_exit_codes
+    # An end that is no failure is no proof either.
+    turn.state = tally.with_end(turn.state, "interrupted" if well else "failed")
+    turn.set(child=None, last_exit=f"{how} after {span(event.uptime_s)}")
     if not state.missed:
         turn.set(ready_by=None)
-    if event.exit_code is not None and event.exit_code in turn.policy.restart.ok_exit_codes:
+    if well:
         turn.set(ended=True, ready_by=None, short_lives=0, trouble=None, recovered_at=None)
         return
     turn.error(f"ended: {how} after {span(event.uptime_s)}")

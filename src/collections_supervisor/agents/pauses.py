@@ -3,6 +3,7 @@
 An agent has a pause of its own and shares one with all others; it is watched again when it is in neither.
 """
 
+from collections_supervisor.agents import tally
 from collections_supervisor.agents.attempts import drop_waiting, skipped
 from collections_supervisor.agents.silence import grace
 from collections_supervisor.agents.state import Answer, Pause
@@ -48,7 +49,7 @@ def _pause(turn: Turn, word: AgentCommand) -> None:
     if drop_waiting(turn):
         skipped(turn, "paused", "a person paused it")
     elif attempt is not None and attempt.phase == "proving":
-        turn.set(attempt=None)
+        turn.state = tally.with_end(turn.state, "interrupted")
     elif attempt is not None:
         sentence += "; the restart that runs is given its time to end"
     turn.effects.append(Answer(ok=True, sentence=sentence))
@@ -88,4 +89,4 @@ def drop_proof(turn: Turn) -> None:
     """Nobody waits for the proof of an action that ended during a pause, but for one that a person wanted."""
     attempt = turn.state.attempt
     if attempt is not None and attempt.phase == "proving" and not attempt.request.by_hand:
-        turn.set(attempt=None)
+        turn.state = tally.with_end(turn.state, "interrupted")

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from collections_supervisor.agents import outcomes
+from collections_supervisor.agents import outcomes, tally
 from collections_supervisor.agents.attempts import fingerprint
 from collections_supervisor.agents.silence import grace, is_owned
 from collections_supervisor.agents.state import ActionRecord, AgentState, Attempt, Resumed
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.config.schema import AgentConfig
-from collections_supervisor.messages import ActionOutcome, Now
+from collections_supervisor.messages import ActionOutcome, Now, RestartOutcome
 
 PREPARATION = 30.0
 """Seconds that the abort and the new session before a turn may take together."""
@@ -36,7 +36,8 @@ def resumed(turn: Turn, event: Resumed) -> None:
     reconsider_hold(turn)
     if is_owned(turn.policy):
         # It is started together with us, whatever an earlier life, or a single sweep, had in mind.
-        turn.set(attempt=None, child=None, next_attempt_at=None, hold=None, ended=False)
+        turn.state = tally.with_end(turn.state, "interrupted")
+        turn.set(child=None, next_attempt_at=None, hold=None, ended=False)
     if event.excused:
         turn.set(grace_until=turn.now.mono + grace(turn.policy))
 
@@ -59,8 +60,12 @@ def reconsider_hold(turn: Turn) -> None:
 def _take_record(turn: Turn, record: ActionRecord, *, running: bool) -> None:
     """What the action cost is known even if the state that goes with it was lost."""
     state = turn.state
-    if record.restarts > state.restarts:
+    is_lost = record.restarts > state.restarts
+    if is_lost:
+        turn.state = tally.with_at_least(state, record.outcomes, record.durations)
         turn.set(
+            # One that came before this one is over, and how is counted in the record.
+            attempt=None,
             # After so long it is no row of attempts any more.
             attempts=record.attempts if turn.now.wall - record.started < timedelta(days=1) else 0,
             restarts=record.restarts,
@@ -72,10 +77,29 @@ def _take_record(turn: Turn, record: ActionRecord, *, running: bool) -> None:
     else:
         newer = running
     if newer:
-        attempt = Attempt(request=record.request, phase="running", first=record.first, started=record.started)
+        attempt = Attempt(
+            request=record.request,
+            phase="running",
+            first=record.first,
+            started=record.started,
+            counted=not is_lost and not _is_uncounted(state.attempt, record),
+        )
         # Nobody is restarted who missed nothing, whatever an older snapshot says; the next look counts anew.
         unmissed = is_owned(turn.policy) or record.request.by_hand
         turn.set(attempt=attempt, missed=max(state.missed, 0 if unmissed else 1))
+    elif is_lost and not record.first:
+        turn.state = tally.with_lost_end(turn.state, _lost_end(record))
+
+
+def _is_uncounted(attempt: Attempt | None, record: ActionRecord) -> bool:
+    """Whether this is the attempt of the record, and how it ends is still to be counted."""
+    return attempt is not None and attempt.request == record.request and not attempt.counted
+
+
+def _lost_end(record: ActionRecord) -> RestartOutcome:
+    """How a restart ended that is over for long, where the judgement of its end was lost."""
+    result = record.outcome.result if record.outcome is not None else "interrupted"
+    return result if result == "failed" or result == "timed_out" else "interrupted"
 
 
 def _proof_may_come_until(policy: AgentConfig, record: ActionRecord) -> datetime:
@@ -98,6 +122,8 @@ def record_of(policy: AgentConfig, state: AgentState, argv: tuple[str, ...], boo
         attempts=state.attempts,
         restarts=state.restarts,
         starts=tuple(now.wall + timedelta(seconds=start - now.mono) for start in state.starts),
+        outcomes=state.outcomes,
+        durations=state.durations,
     )
 
 

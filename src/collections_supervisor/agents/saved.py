@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from collections_supervisor.agents import tally
 from collections_supervisor.agents.state import AgentState
 from collections_supervisor.system import plain
 
@@ -33,6 +34,7 @@ def decode(data: bytes | msgspec.Raw, shift: float, latest: float = math.inf) ->
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from error
     _check(state)
+    state = msgspec.structs.replace(state, durations=tally.sound(state.durations))
     return shifted(state, shift, latest)
 
 
@@ -48,6 +50,9 @@ def _check(value: object) -> None:
                 _check(getattr(value, name))
         case tuple():
             for member in value:
+                _check(member)
+        case dict():
+            for member in value.values():
                 _check(member)
         case _:
             pass
@@ -93,6 +98,7 @@ def dormant(state: AgentState, now: float) -> AgentState:
 
     Its trouble is over for whoever was told of it. Attempts are forgiven if it turns out well when it is watched again.
     """
+    counted = tally.with_end(state, "interrupted")
     return AgentState(
         known_at=state.known_at,
         known=state.known,
@@ -102,4 +108,6 @@ def dormant(state: AgentState, now: float) -> AgentState:
         errors=state.errors,
         well_since=state.well_since if state.well_since is not None or not state.attempts else now,
         pause=state.pause,
+        outcomes=counted.outcomes,
+        durations=counted.durations,
     )

@@ -15,9 +15,11 @@ from collections_supervisor.messages import (
     AgentCommand,
     AgentError,
     Beat,
+    Durations,
     Emit,
     Now,
     Reading,
+    RestartOutcome,
     StaleLine,
     Trouble,
 )
@@ -34,6 +36,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """An owned process is started together with the daemon, which is no restart."""
     started: datetime | None = None
     prove_by: float | None = None
+    counted: bool = False
+    """Its end is counted already: it was interrupted, and a beat may prove all the same that it helped."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +132,10 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     """The pause of all agents, as far as it concerns this one."""
     outcome: ActionOutcome | None = None
     """How the last restart failed: what a person will want to see of it."""
+    outcomes: dict[RestartOutcome, int] = {}
+    """How its restarts ended, for ever."""
+    durations: Durations = Durations()
+    """Of those that succeeded."""
 
     @property
     def paused(self) -> Pause | None:
@@ -151,6 +159,9 @@ class ActionRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     restarts: int = 0
     starts: tuple[datetime, ...] = ()
+    outcomes: dict[RestartOutcome, int] = {}
+    durations: Durations = Durations()
+    """How all restarts before this one ended."""
     pid: int = 0
     """0 until it was spawned, and for ever if we died in between."""
     start_time: int = 0

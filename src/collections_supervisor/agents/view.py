@@ -135,4 +135,8 @@ def view(policy: AgentConfig, state: AgentState, now: Now) -> AgentReport:
         held=Held(reason=held.reason, until=_wall(held.until, now) if held.until is not None else None) if held else None,
         next_attempt_at=_wall(attempt_at, now) if attempt_at is not None else None,
         restartable=policy.restart.kind != "none" and not says_stop(state.beat),
+        timeout_s=timeout(policy, state) if policy.sources else None,
+        miss_threshold=policy.miss_threshold,
+        outcomes=state.outcomes,
+        durations=state.durations,
     )

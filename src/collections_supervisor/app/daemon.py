@@ -82,6 +82,7 @@ class Daemon:
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
             self._supervise(sinks, "reporter", parts.page, parts)
+            self._supervise(sinks, "metrics", parts.figures, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
                 self._supervise(middle, "auditor", parts.audit, parts)
@@ -97,9 +98,7 @@ class Daemon:
             report = await parts.coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        if parts.reporter is not None:
-            with anyio.move_on_after(LAST_PAGE, shield=True):
-                await parts.reporter.close(report)
+        await parts.show_last(report, parts.coordinator.history, LAST_PAGE)
 
     def _supervise(self, tasks: anyio.abc.TaskGroup, name: str, actor: Actor, parts: Parts) -> None:
         # These keep their state over a crash: the same object runs again.
@@ -118,7 +117,7 @@ class Daemon:
     def _listen_to_people(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
         """Take signals and commands that concern the work; the first to end when the program stops."""
         if self._source is not None:
-            self._reloader = Reloader(self._source, parts, self._logs, self._log, self._run.clock)
+            self._reloader = Reloader(self._source, parts, self._logs, self._run)
             self._reloader.tell_loaded(self._source.loaded)
             if self._hung_up:
                 # It may have been meant for a file that is newer than what was read at the start.

@@ -2,21 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 
 import anyio
 import msgspec
 
-from collections_supervisor.app.launch import UnknownStateError, launched
+from collections_supervisor.app.launch import launched
 from collections_supervisor.app.oneshot import Sweep
-from collections_supervisor.app.parts import cycle_of
+from collections_supervisor.app.saved import read_saved
 from collections_supervisor.config.schema import Config
-from collections_supervisor.coordination.store import read_report
 from collections_supervisor.messages import AgentReport, Report
-from collections_supervisor.system.lock import LockHeldError
-
-STALE_CYCLES = 2
-"""Cycles after which what a daemon has saved says nothing any more about now."""
+from collections_supervisor.system.lock import Holder, LockHeldError
 
 
 class InterruptedSweepError(Exception):
@@ -28,9 +23,14 @@ def sweep(config: Config, environ: Mapping[str, str], *, dry: bool) -> Report:
     with launched(config, environ, once=True, dry=dry) as (run, _):
         once = Sweep(run)
         report = anyio.run(once.run)
+    return as_printed(report, once)
+
+
+def as_printed(report: Report, once: Sweep) -> Report:
+    """What a sweep found, for whoever asked for it; raises InterruptedSweepError if that is not everything."""
     if once.interrupted:
         raise InterruptedSweepError
-    agents = tuple(_without_promises(agent, config) for agent in report.agents)
+    agents = tuple(_without_promises(agent, once.config) for agent in report.agents)
     return msgspec.structs.replace(report, stopped_at=None, agents=agents)
 
 
@@ -49,14 +49,5 @@ def check_health(config: Config, environ: Mapping[str, str], *, dry: bool, now: 
     except LockHeldError as error:
         if error.once:
             raise
-        return anyio.run(of_daemon, config.supervisor.state_dir, cycle_of(config), now)
-
-
-async def of_daemon(folder: Path, cycle: float, now: datetime) -> Report:
-    """What the daemon saved last; once that is too old nothing is known. Raises UnknownStateError if there is nothing."""
-    seen = await read_report(folder, now)
-    if seen.report is None:
-        raise UnknownStateError(f"a daemon is running, and what it knows cannot be read: {seen.error}")
-    if seen.age_s <= STALE_CYCLES * cycle:
-        return seen.report
-    return msgspec.structs.replace(seen.report, verdict="unknown", stale=True)
+        holder = Holder(pid=error.pid)
+        return anyio.run(read_saved, config, now, holder).report

@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
+from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.parts import Run
-from collections_supervisor.config.schema import Config
+from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
 from collections_supervisor.system.files import cause_of
 from collections_supervisor.system.lock import Lock, wait_for_lock
+from collections_supervisor.system.log_faults import faults_of
 from collections_supervisor.system.logs import LogSystem, open_log
 
 STDOUT = 1
@@ -63,7 +67,9 @@ def launched(
             # Whoever may use it perhaps watches these agents at this moment.
             raise UnknownStateError(f"supervisor.state_dir: {folder} is not for us ({unusable}): nothing was done") from error
     try:
-        with _log_of(config, once=once) as (logs, run_id):
+        fallback = folder / "fallback.log"
+        # The output of a single sweep is its report.
+        with _log_of(config.logging, fallback=fallback, fd=STDERR if once else STDOUT) as (logs, run_id):
             _tell_lock(logs, folder, lock, unusable, once=once)
             yield (
                 Run(
@@ -73,6 +79,7 @@ def launched(
                     environ=environ,
                     boot_id=boot_id(),
                     clock=SystemClock(),
+                    counts=_counts_of(logs),
                     lock=lock,
                     once=once,
                     dry=dry,
@@ -85,14 +92,35 @@ def launched(
 
 
 @contextmanager
-def _log_of(config: Config, *, once: bool) -> Iterator[tuple[LogSystem, str]]:
+def looking(config: Config, environ: Mapping[str, str]) -> Iterator[Run]:
+    """A run that changes nothing anywhere: it has no lock, and its log, on standard error, tells of its own faults alone."""
+    _occupy_standard_streams()
+    quiet = msgspec.structs.replace(config.logging, level="warning", file=None)
+    with _log_of(quiet, fallback=None, fd=STDERR) as (logs, run_id):
+        yield Run(
+            config=config,
+            log=faults_of(logs.logger),
+            run_id=run_id,
+            environ=environ,
+            boot_id=boot_id(),
+            clock=SystemClock(),
+            counts=_counts_of(logs),
+            once=True,
+            dry=True,
+        )
+
+
+def _counts_of(logs: LogSystem) -> OwnCounts:
+    return OwnCounts(datetime.now(UTC), lambda: logs.counts)  # noqa: TID251 - there is no loop yet whose clock could tell
+
+
+@contextmanager
+def _log_of(logging: LoggingConfig, *, fallback: Path | None, fd: int) -> Iterator[tuple[LogSystem, str]]:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"  # noqa: TID251 - there is no clock before there is a run
     try:
-        # The output of a single sweep is its report.
-        fallback = config.supervisor.state_dir / "fallback.log"
-        logs = open_log(config.logging, run_id=run_id, fallback=fallback, fd=STDERR if once else STDOUT)
+        logs = open_log(logging, run_id=run_id, fallback=fallback, fd=fd)
     except OSError as error:
-        raise LaunchError(f"logging.file: {config.logging.file} cannot be opened: {cause_of(error)}") from error
+        raise LaunchError(f"logging.file: {logging.file} cannot be opened: {cause_of(error)}") from error
     logs.capture()
     try:
         yield logs, run_id

@@ -10,7 +10,10 @@ from collections_supervisor.agents.states import AgentStates
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.schema import Config
 from collections_supervisor.config.texts import agent_name
-from collections_supervisor.coordination.ports import Store
+from collections_supervisor.coordination.history import Past
+from collections_supervisor.coordination.history_file import HistoryFile
+from collections_supervisor.coordination.history_repair import remember
+from collections_supervisor.coordination.ports import Histories, Store
 from collections_supervisor.coordination.rebuild import Sent, rebuild
 from collections_supervisor.coordination.snapshot import Loaded
 from collections_supervisor.coordination.state import FleetState
@@ -34,6 +37,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     fleet: FleetState
     report: Report | None = None
     """What was told last."""
+    past: Past = Past()
+    """How it came to that."""
+    histories: Histories | None = None
 
 
 class DryStore:
@@ -60,12 +66,14 @@ async def recall(
     snapshots = SnapshotStore(folder, clock, log, boot_id, states.encoded)
     found = await snapshots.load(touch=not dry)
     await _restore(states, found, config, clock, log, dry=dry)
+    histories = HistoryFile(folder, clock, log)
+    past = remember(await histories.load(touch=not dry), found.report, clock.now().wall)
     outbox = await FileOutbox.load(folder / "outbox.jsonl", channels, clock, log)
     fleet = rebuild(found.fleet, map(_sent, outbox.entries()), config.escalation.repeat_after, clock.now())
     if dry:
-        return Memory(states=states, store=DryStore(), outbox=MemoryOutbox(), fleet=fleet, report=found.report)
+        return Memory(states=states, store=DryStore(), outbox=MemoryOutbox(), fleet=fleet, report=found.report, past=past)
     await outbox.compact({incident.dedup_key for incident in (*fleet.open.values(), *fleet.closing.values())})
-    return Memory(states=states, store=snapshots, outbox=outbox, fleet=fleet, report=found.report)
+    return Memory(states=states, store=snapshots, outbox=outbox, fleet=fleet, report=found.report, past=past, histories=histories)
 
 
 async def _restore(

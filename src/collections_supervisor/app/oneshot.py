@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
+import msgspec
 
 from collections_supervisor.app.daemon import open_parts
 from collections_supervisor.app.parts import Parts, Run
@@ -12,8 +13,11 @@ from collections_supervisor.app.progress import show_progress
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.coordination.coordinator import CRASHES
-from collections_supervisor.messages import ActorCrashed, Report
+from collections_supervisor.messages import ActorCrashed, History, Report
 from collections_supervisor.system.shutdown import Shutdown
+
+LAST_WRITES = 2.0
+"""Seconds that the page, and the metrics, may take."""
 
 OVERTIME = 30.0
 """Seconds beyond the deadlines of its channels after which a try to tell somebody is left to the next sweep."""
@@ -25,6 +29,9 @@ class Sweep:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
+        self.config = run.config
+        self.history = History()
+        """How it came to the report, once that is there."""
 
     @property
     def interrupted(self) -> bool:
@@ -65,10 +72,10 @@ class Sweep:
             await parts.coordinator.settle()
             await self._let_tell(parts)
             report = await parts.coordinator.settle(stopped=True)
+            self.history = parts.coordinator.history
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        if parts.reporter is not None:
-            await parts.reporter.close(report)
+        await parts.show_last(msgspec.structs.replace(report, stopped_at=None), self.history, LAST_WRITES)
         return report
 
     async def _look_at_all(self, parts: Parts) -> None:

@@ -2,7 +2,7 @@
 
 import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
+from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
@@ -36,14 +37,17 @@ from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
     BooksAudited,
+    History,
     ImpactAssessed,
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
     Outage,
     Report,
+    Source,
     Standing,
 )
+from collections_supervisor.reporting.metrics_file import MetricsFile
 from collections_supervisor.reporting.reporter import Reporter
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import replace
@@ -52,6 +56,12 @@ from collections_supervisor.system.post import Post
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
+
+BY_CHECK = "by a single check"
+"""How the page of a sweep came about."""
+
+MOVING = 2.0
+"""Seconds that the last words of a page may take that is written elsewhere from now on."""
 
 HOST_SIZE = 3
 """Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
@@ -66,6 +76,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     boot_id: str
     clock: Clock
+    counts: OwnCounts
     lock: Lock | None = None
     """None where the state folder cannot be used: nothing is remembered then, and nobody else kept away."""
     once: bool = False
@@ -75,20 +86,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Faces:
-    """Where the coordinator's word goes: the page, the notices, the auditor, the restart slots."""
+    """Where the coordinator's word goes: the page or the metrics, the notices, the auditor, the restart slots."""
 
     def __init__(
-        self, reporter: Reporter | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
+        self, reporter: Reporter | MetricsFile | None, notifier: Notifier, slots: RestartSlots, auditor: Auditor | None = None
     ) -> None:
+        """`reporter` is what passes reports on to all else that shows them."""
         self._reporter = reporter
         self._notifier = notifier
         self._slots = slots
         self._auditor = auditor
 
-    def show(self, report: Report) -> None:
-        """Render this report."""
+    def show(self, report: Report, history: History) -> None:
+        """Render this report, and how it came to that."""
         if self._reporter is not None:
-            self._reporter.publish(report)
+            self._reporter.publish(report, history)
 
     def notify(self, standing: Standing) -> None:
         """See to it that a human gets what is owed."""
@@ -99,7 +111,7 @@ class Faces:
         if self._auditor is not None:
             self._auditor.ask_for_costs(outages)
 
-    def draw_on(self, reporter: Reporter | None) -> None:
+    def draw_on(self, reporter: Reporter | MetricsFile | None) -> None:
         """From now on this one renders the reports."""
         self._reporter = reporter
 
@@ -140,13 +152,15 @@ class Parts:
             jitter=random.random,
             standing=lambda: self.coordinator.pause_of_all(),  # noqa: PLW0108 - there is none yet
         )
+        self.metrics = self._make_metrics()
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
         self.auditor = self._make_auditor(memory.report)
-        self.page, self.audit = Post(self.reporter), Post(self.auditor)
-        self._faces = Faces(self.reporter, self.notifier, self._slots, self.auditor)
-        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store)
-        self.coordinator = Coordinator(fleet_of(run), ports, self._faces, memory.fleet)
+        self.page, self.figures, self.audit = Post(self.reporter), Post(self.metrics), Post(self.auditor)
+        self._readers: dict[str, HeartbeatReader] = {}
+        ports = FleetPorts(clock=run.clock, log=run.log, store=memory.store, histories=memory.histories, sources=self._sources)
+        self._faces = Faces(self.reporter or self.metrics, self.notifier, self._slots, self.auditor)
+        self.coordinator = Coordinator(fleet_of(run), ports, self._faces, memory.fleet, memory.past, memory.report)
         self.watchers = Watchers(self.agent, self._rest, clock=run.clock, log=run.log, crashed=self.coordinator.tell)
 
     @property
@@ -164,7 +178,37 @@ class Parts:
         if page.path is None or self._run.dry:
             return None
         recipient = self._run.config.escalation.recipient
-        return Reporter(page, self._run.clock, partial(replace, mode=None), self._run.log, recipient=recipient)
+        return Reporter(
+            page,
+            self._run.clock,
+            partial(replace, mode=None),
+            self._run.log,
+            recipient=recipient,
+            made=BY_CHECK if self._run.once else "",
+            then=self.metrics.publish if self.metrics is not None else None,
+        )
+
+    def _make_metrics(self) -> MetricsFile | None:
+        path = self._run.config.metrics.path
+        if path is None or self._run.dry:
+            return None
+        return MetricsFile(
+            path,
+            self._run.config.dashboard.interval,
+            self._run.clock,
+            # Others read it: its mode is ours to set.
+            partial(replace, mode=0o644),
+            self._run.log,
+            counters=self._run.counts.counters,
+            page_written_at=lambda: self.reporter.written_at if self.reporter is not None else None,
+        )
+
+    async def show_last(self, report: Report, history: History, within: float) -> None:
+        """Write the last page and the last metrics, each within so many seconds."""
+        for file in (self.reporter, self.metrics):
+            if file is not None:
+                with anyio.move_on_after(within, shield=True):
+                    await file.close(report, history)
 
     def _make_notifier(self, channels: Sequence[Channel], memory: Memory) -> Notifier:
         return Notifier(
@@ -186,7 +230,7 @@ class Parts:
         config = self._run.config
         if not config.books.enabled:
             return None
-        books = Books(config.books, local_zone(self._run.environ))
+        books = Books(config.books, local_zone(self._run.environ), window=config.metrics.window)
         findings = report.books.findings if report is not None and report.books is not None else ()
         queues = report.queues.items if report is not None and report.queues is not None else ()
         ports = AuditorPorts(clock=self._run.clock, log=self._run.log, tell=self._tell)
@@ -206,10 +250,11 @@ class Parts:
         return msgspec.structs.replace(policy, cycle=self._run.config.cycle, settles=not self._run.once)
 
     def _heartbeat(self, policy: AgentConfig) -> Heartbeat:
-        reader = HeartbeatReader(policy)
+        reader = self._readers[policy.name] = HeartbeatReader(policy)
         return Onlooker(reader) if self._run.dry else reader
 
     def _rest(self, name: str) -> None:
+        self._readers.pop(name, None)
         self._memory.states.rest(name, self._run.clock.now().mono)
 
     # --- Another configuration ---
@@ -225,9 +270,9 @@ class Parts:
             self.journal.own(owned_by(config))
         if before.escalation != config.escalation:
             self.notifier.adjust(channels_of(self._run, self._shutdown), self._persistence())
-        if (before.dashboard, before.escalation.recipient) != (config.dashboard, config.escalation.recipient):
+        if _shown_by(before) != _shown_by(config):
             await self._replace_reporter(moved=before.dashboard.path != config.dashboard.path)
-        if (before.books, before.supervisor.check_interval) != (config.books, config.supervisor.check_interval):
+        if _audited_by(before) != _audited_by(config):
             self.auditor = self._make_auditor(self.coordinator.report)
             self._faces.hire(self.auditor)
             self.audit.give(self.auditor)
@@ -236,15 +281,18 @@ class Parts:
         await self._change_agents(before, config)
 
     async def _replace_reporter(self, *, moved: bool) -> None:
-        last, report = self.reporter, self.coordinator.report
+        """Write the page and the metrics by other settings."""
+        last, report, history = self.reporter, self.coordinator.report, self.coordinator.history
+        self.metrics = self._make_metrics()
         self.reporter = self._make_reporter()
-        self._faces.draw_on(self.reporter)
+        self._faces.draw_on(self.reporter or self.metrics)
+        self.figures.give(self.metrics)
         self.page.give(self.reporter)
         if last is not None and moved:
             # Nobody writes there any more: the page must not look as if somebody did.
-            await last.close(msgspec.structs.replace(report, stopped_at=report.generated_at))
-        if self.reporter is not None:
-            self.reporter.publish(report)
+            with anyio.move_on_after(MOVING):
+                await last.close(msgspec.structs.replace(report, stopped_at=report.generated_at), history)
+        self._faces.show(report, history)
 
     async def _change_agents(self, before: Config, config: Config) -> None:
         old = {name: policy for name in self.watchers.names if (policy := self.watchers.policy(name)) is not None}
@@ -271,6 +319,10 @@ class Parts:
             runner = self._runner(policy)
         await actor.reconfigure(policy, None if same else self._heartbeat(policy), runner)
 
+    def _sources(self) -> Iterator[Source]:
+        for agent in self._run.config.agents:
+            yield from self._readers[agent.name].origins if agent.name in self._readers else ()
+
     def _runner(self, policy: AgentConfig) -> Runner:
         if self._run.dry:
             return Bystander(policy, "dry_run")
@@ -286,6 +338,14 @@ def reviewing(run: Run) -> bool:
     """Whether a failure of the whole host can be recognised, so that the coordinator is heard before many restarts."""
     grouping = run.config.escalation.group_wait > 0 and not run.once
     return grouping and len(run.config.agents) >= HOST_SIZE
+
+
+def _shown_by(config: Config) -> tuple[object, ...]:
+    return (config.dashboard, config.metrics.path, config.escalation.recipient)
+
+
+def _audited_by(config: Config) -> tuple[object, ...]:
+    return (config.books, config.metrics.window, config.supervisor.check_interval)
 
 
 def owned_by(config: Config) -> frozenset[str]:
@@ -336,5 +396,5 @@ def secrets_of(config: Config) -> frozenset[str]:
 def folders_of(config: Config) -> tuple[Path, ...]:
     """The folders in which files of ours are replaced."""
     state = config.supervisor.state_dir
-    page = (config.dashboard.path.parent,) if config.dashboard.path is not None else ()
-    return (state, state / "actions", state / "incidents", *page)
+    shown = (path.parent for path in (config.dashboard.path, config.metrics.path) if path is not None)
+    return (state, state / "actions", state / "incidents", *shown)

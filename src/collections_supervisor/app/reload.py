@@ -5,14 +5,12 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor.app.parts import Parts
+from collections_supervisor.app.parts import Parts, Run
 from collections_supervisor.config.changes import Changes, compare, in_force
 from collections_supervisor.config.effective import Loaded
 from collections_supervisor.config.loader import load
 from collections_supervisor.config.problems import ConfigError
-from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.logs import LogSystem
 from collections_supervisor.system.threads import READS, Gate
 
@@ -29,6 +27,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Loaded
     environ: Mapping[str, str]
     agents_flag: str | None = None
+    flags: Mapping[str, object] = {}
+    """Settings of the command line, by key path."""
 
     @property
     def path(self) -> Path | None:
@@ -37,7 +37,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self) -> Loaded:
         """Read it again; raises ConfigError."""
-        return load(self.path, environ=self.environ, agents_flag=self.agents_flag)
+        return load(self.path, environ=self.environ, agents_flag=self.agents_flag, flags=self.flags)
 
 
 class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +59,14 @@ class _Waiting:
 class Reloader:
     """One reload after the other; whatever is asked for during one is done by the next."""
 
-    def __init__(self, source: Source, parts: Parts, logs: LogSystem, log: FilteringBoundLogger, clock: Clock) -> None:
+    def __init__(self, source: Source, parts: Parts, logs: LogSystem, run: Run) -> None:
         self._source = source
         self._loaded = source.loaded
         self._parts = parts
         self._logs = logs
-        self._log = log
-        self._clock = clock
+        self._log = run.log
+        self._clock = run.clock
+        self._counts = run.counts
         self._gate = Gate(READS, deadline=READ_WITHIN)
         self._wanted = anyio.Event()
         self._waiting: list[_Waiting] = []
@@ -113,6 +114,7 @@ class Reloader:
         try:
             loaded = await self._gate.run(self._source.read)
         except (ConfigError, OSError) as error:
+            self._counts.note_reload("rejected")
             self._tell_rejected(error)
             return Reloaded(fault=str(error))
         changes = compare(self._loaded, loaded)
@@ -122,6 +124,7 @@ class Reloader:
             self._logs.adjust(running.config.logging)
             await self._parts.reconfigure(running.config)
             self._loaded = running
+        self._counts.note_reload("applied")
         self._tell_reloaded(changes, self._clock.now().mono - begun)
         return Reloaded(changes=changes)
 

@@ -60,6 +60,7 @@ class ActivityLogs:
             reminders=_reminders(reading.past(emails)),
             reminders_since=emails.since if emails is not None and named else None,
             findings=tuple(reading.findings),
+            changed=reading.changed,
         )
 
     def _paid(self, reading: "_Reading", payment_queue: Sequence[Payment]) -> int | None:
@@ -110,6 +111,7 @@ class _Reading:
         self.since = now - window
         self.findings: list[Finding] = []
         self.missing: set[Path] = set()
+        self.changed: float | None = None
         self._window = window
         self._check = check
 
@@ -123,6 +125,8 @@ class _Reading:
             return None
         if look is None:
             self.missing.add(log.path)
+        elif log.changed is not None:
+            self.changed = max(self.changed or log.changed, log.changed)
         return look
 
     def is_plain_log(self, item: "os.DirEntry[str]") -> bool:
@@ -151,11 +155,20 @@ def _payments(events: Iterable[Event]) -> tuple[Payment, ...]:
 
 
 def _reminders(events: Iterable[Event]) -> tuple[Reminder, ...]:
-    return tuple(
-        Reminder(invoice=event.invoice, template=event.template, at=event.at)
-        for event in events
-        if event.invoice and event.template
+    return tuple(event for event in events if event.invoice and event.template)
+
+
+def latest(invoices: Iterable[Invoice]) -> list[Invoice]:
+    """Those whose payment was noticed last: all that `latency` looks at."""
+    detected = (
+        (at, invoice.source_file, number, invoice)
+        for number, invoice in enumerate(invoices)
+        if invoice.source_file
+        and invoice.group == "paid"
+        and invoice.source_file.startswith("/")
+        and (at := invoice.paid_at if invoice.detected_at is None else invoice.detected_at) is not None
     )
+    return [invoice for *_, invoice in nlargest(LATENCIES_LIMIT, detected)]
 
 
 def latency(
@@ -169,18 +182,12 @@ def latency(
     A relative `source_file` tells nothing: nobody knows which folder it starts from. What would be negative or over a month says
     that the file was touched since, or is of another payment.
     """
-    detected = (
-        (at, invoice.source_file)
-        for invoice in invoices
-        if invoice.group == "paid"
-        and invoice.source_file.startswith("/")
-        and (at := invoice.paid_at if invoice.detected_at is None else invoice.detected_at) is not None
-    )
     seconds: list[float] = []
-    for at, source in nlargest(LATENCIES_LIMIT, detected):
+    for invoice in latest(invoices):
         check()
+        at = invoice.paid_at if invoice.detected_at is None else invoice.detected_at
         try:
-            seconds.append(at - lstat(source).st_mtime)
+            seconds.append((at or 0.0) - lstat(invoice.source_file).st_mtime)
         except (OSError, ValueError):
             continue  # gone, or a name that no file can have
     seconds = sorted(second for second in seconds if 0 <= second <= LATENCY_LIMIT)

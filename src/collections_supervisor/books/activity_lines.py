@@ -12,17 +12,12 @@ from typing import Any
 import msgspec
 
 from collections_supervisor.books.json_lines import decode_block, decode_line
+from collections_supervisor.books.records import Event
 from collections_supervisor.books.times import from_text, instant
 
+__all__ = ["Event", "Judge", "Judged", "text"]
+
 _PLAIN = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?) - .*? - ([A-Z]+) - ")
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Something that a log was kept for."""
-
-    at: float
-    invoice: str = ""
-    template: str = ""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,21 +1,26 @@
 """One audit: everything is read, compared, and read a second time before anybody is told that it does not agree. Blocking."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
-from collections_supervisor.books.activity import ActivityLogs, latency
+from collections_supervisor.books.activity import ActivityLogs, latency, latest
 from collections_supervisor.books.degraded import read_degraded
 from collections_supervisor.books.impact import mailer_impact, watcher_impact
 from collections_supervisor.books.ledger_file import LedgerFile
+from collections_supervisor.books.matching import Matching
+from collections_supervisor.books.origins import origins, unread
 from collections_supervisor.books.queues import QueueFolder, judge_queues
 from collections_supervisor.books.reconcile import Result, Settings, confirmed, reconcile, suspects
 from collections_supervisor.books.records import Activity, Invoice, Ledger, Queues, Scan
+from collections_supervisor.books.steps import in_steps
 from collections_supervisor.books.tree import StateTree
 from collections_supervisor.config.schema import BooksConfig
 from collections_supervisor.messages import (
@@ -26,6 +31,7 @@ from collections_supervisor.messages import (
     Impact,
     Outage,
     QueuesReport,
+    Source,
 )
 
 SECOND_READ = 0.15
@@ -38,7 +44,7 @@ REPORTED = 1000
 """Findings in the report."""
 
 WINDOW = 86400
-"""Seconds of the past that the activity is counted for."""
+"""Seconds of the past that the activity is counted for, unless it is said otherwise."""
 
 _MISSING = frozenset({"state_missing", "ledger_missing"})
 
@@ -76,16 +82,22 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
 class Books:
     """The readers of one collection, who remember what they have read; one caller at a time."""
 
-    def __init__(self, config: BooksConfig, zone: tzinfo, alert: tuple[Path, Path] = ALERT) -> None:
+    def __init__(self, config: BooksConfig, zone: tzinfo, alert: tuple[Path, Path] = ALERT, *, window: float = WINDOW) -> None:
+        """`window`: seconds of the past that the activity is counted for."""
         self._config = config
         self._alert = alert
+        self._window = window
         self._zone = zone
         self._tree = StateTree(config.state_dir, currency=config.currency, verify=config.verify_checksums)
         self._ledger = LedgerFile(config.ledger)
         self._queues = QueueFolder(config.queue_dir, config.cache_dir / "payment_queue.json")
         self._logs = ActivityLogs(config.cache_dir, config.state_dir, zone=zone)
         self._settings = Settings(currency=config.currency, zone=zone, state=str(config.state_dir), ledger=str(config.ledger))
+        self._matching = Matching(config.currency)
+        self._latest: tuple[Sequence[Invoice], list[Invoice]] = ((), [])
+        """The invoices that were paid last, behind all that they were found among."""
         self._last: _Look | None = None
+        self._origins: tuple[Source, ...] = ()
 
     def audit(self, now: datetime, *, full: bool, check: Check, pause: Callable[[float], object]) -> Audit:
         """Look at everything; raises what `check` raises."""
@@ -99,6 +111,7 @@ class Books:
             result = confirmed(result, self._compare(look, now, check))
             read += look.scan.read
         self._last = look
+        self._origins = origins(self._config, look.scan, look.ledger, look.queues, look.activity, now)
         return self._audit(look, result, now, read, perf_counter() - begun, check)
 
     def unreadable(self, now: datetime, why: str) -> Audit:
@@ -121,7 +134,8 @@ class Books:
             files_read=0,
             duration_s=0.0,
         )
-        return Audit(told=BooksAudited(at=now, books=books), findings=(finding,))
+        sources = unread(self._origins, self._config, why)
+        return Audit(told=BooksAudited(at=now, books=books, sources=sources), findings=(finding,))
 
     def impact(self, outage: Outage, now: datetime) -> Impact | None:
         """What the outage costs, by what the last audit saw; None if that cannot be told."""
@@ -147,13 +161,13 @@ class Books:
     def _look(self, now: datetime, *, full: bool, again: Collection[str], check: Check) -> _Look:
         at = now.timestamp()
         scan = self._tree.scan(now=at, full=full, again=again, check=check)
-        ledger = self._ledger.read(now=at, again=bool(again), check=check)
+        ledger = self._ledger.read(now=at, again=bool(again), check=check, known=partial(_numbers, scan.invoices, check))
         queues = self._queues.read(now=at, check=check)
-        activity = self._logs.read(now=at, window=WINDOW, payment_queue=queues.payments, check=check)
+        activity = self._logs.read(now=at, window=self._window, payment_queue=queues.payments, check=check)
         return _Look(scan=scan, ledger=ledger, queues=queues, activity=activity)
 
     def _compare(self, look: _Look, now: datetime, check: Check) -> Result:
-        return reconcile(look.scan, look.ledger, look.queues, look.activity, self._settings, now, check)
+        return reconcile(look.scan, look.ledger, look.queues, look.activity, self._settings, now, check, self._matching)
 
     # --- The report ---
 
@@ -178,14 +192,17 @@ class Books:
             files_read=read,
             duration_s=round(seconds, 3),
         )
+        if look.scan.invoices is not self._latest[0]:
+            self._latest = look.scan.invoices, latest(in_steps(look.scan.invoices, check))
         activity = ActivityReport(
-            window_s=WINDOW,
+            window_s=max(1, round(self._window)),
             emails_sent=look.activity.emails_sent,
             payments_detected=look.activity.payments_detected,
             errors=look.activity.errors,
-            payment_latency_s=latency(look.scan.invoices, check=check),
+            payment_latency_s=latency(self._latest[1], check=check),
         )
-        return Audit(told=BooksAudited(at=now, books=books, queues=queues, activity=activity), findings=findings)
+        told = BooksAudited(at=now, books=books, queues=queues, activity=activity, sources=self._origins)
+        return Audit(told=told, findings=findings)
 
     def _is_bare(self, look: _Look) -> bool:
         return look.scan.state == look.ledger.state == "missing" and not self._config.configured
@@ -196,6 +213,11 @@ class Books:
 
     def _degraded(self) -> Finding | None:
         return read_degraded(*self._alert, os.getuid())
+
+
+def _numbers(invoices: Sequence[Invoice], check: Check) -> dict[str, str]:
+    """Each as the object that is kept of it anyway: a ledger of a hundred thousand lines would repeat six megabytes of them."""
+    return {number: number for number in map(attrgetter("number"), in_steps(invoices, check))}
 
 
 def _appearances(scan: Scan, since: float) -> Iterator[tuple[Invoice, float]]:

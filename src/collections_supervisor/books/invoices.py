@@ -103,30 +103,32 @@ def _invoice(members: Members, amount: Hundredths | None, place: Place, file: st
     status = members.status or ""
     payment = members.payment or _NO_PAYMENT
     number = members.number or members.invoice_number
+    if not number or len(number) > _LONGEST_NUMBER:
+        number = place.below + stem(file)
+    # A call costs as much as what it is for, and there are a hundred thousand files.
+    paid_at, detected_at, currency = members.paid_at, payment.detected_at, members.currency
     return Invoice(
         folder=place.folder,
-        file=file,
-        number=number if number and len(number) <= _LONGEST_NUMBER else place.below + stem(file),
+        file="" if file[:-5] == number else file,
+        number=number,
         status=_STATUSES.get(status) or sys.intern(status[:_LONGEST_STATUS]),
         group="paid" if place.archived else "review" if place.waiting else _GROUPS.get(status),
-        amount=amount if _is_currency(members.currency) else None,
-        currency=sys.intern(members.currency) if members.currency and _is_currency(members.currency) else rules.currency,
+        amount=amount if currency is None or _is_currency(currency) else None,
+        currency=sys.intern(currency) if currency and _is_currency(currency) else rules.currency,
         archived=place.archived,
         waiting=place.waiting,
         due=_day(members.due_date[:_DAY]) if members.due_date else None,
-        paid=_paid(members, amount),
-        paid_at=_seconds(members.paid_at),
-        detected_at=_seconds(payment.detected_at),
+        paid=None if members.payment is None else _paid(members, payment, amount),
+        paid_at=None if paid_at is None else _seconds(paid_at),
+        detected_at=None if detected_at is None else _seconds(detected_at),
         source_file=(payment.source_file or "")[:_LONGEST_SOURCE],
-        mtime=mtime,
+        mtime=mtime if status == "paid" and not place.archived else 0.0,
     )
 
 
-def _paid(members: Members, amount: Hundredths | None) -> Hundredths | None:
-    if members.payment is None:
-        return None
+def _paid(members: Members, payment: Payment, amount: Hundredths | None) -> Hundredths | None:
     # It is nearly always the whole amount, and then one object is enough.
-    raw = members.payment.amount
+    raw = payment.amount
     return amount if raw == members.amount else parse_amount(bytes(raw))
 
 
@@ -139,7 +141,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _seconds(value: datetime | float | None) -> float | None:
+def _seconds(value: datetime | float) -> float | None:
     if isinstance(value, datetime):
         return plausible((value - _EPOCH).total_seconds() if value.tzinfo is None else value.timestamp())
     return instant(value)

@@ -5,7 +5,8 @@ lies between the amount and the status may hold anything; only the ends of a lin
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from collections_supervisor.books.faults import Check
@@ -22,6 +23,8 @@ LINE_LIMIT = 1 << 13
 
 ENTRIES_LIMIT = 1_000_000
 """A ledger of more entries is not read, as it would fill the memory."""
+
+NOTHING_KNOWN: Mapping[str, str] = MappingProxyType({})
 
 _LONGEST_DETAIL = 300
 
@@ -54,13 +57,16 @@ _CLAIMS: dict[str, Claim] = {**_SECTIONS, "grand": "grand"}
 _STATUSES: dict[str, Section] = {**_SECTIONS, "pending": "unpaid", "paused": "unpaid"}
 
 
-def parse(data: bytes, *, path: str, check: Check, at_most: int = ENTRIES_LIMIT) -> Ledger:
+def parse(
+    data: bytes, *, path: str, check: Check, at_most: int = ENTRIES_LIMIT, known: Mapping[str, str] = NOTHING_KNOWN
+) -> Ledger:
     """What a whole ledger says. What is neither an entry nor a heading nor a claim is prose, and nothing.
 
     A line `- …` below one of the three headings that is no entry is a finding, and so is a status that contradicts its heading;
-    the heading is believed. An entry below no such heading counts by its status. `path` is how findings name the file.
+    the heading is believed. An entry below no such heading counts by its status. `path` is how findings name the file. `known`
+    gives each number of an invoice as the one object that is kept of it.
     """
-    reader = _Reader(path)
+    reader = _Reader(path, known)
     if b"\0" in data:
         return reader.unreadable("it is not text in UTF-8")
     for chunk in _chunks(data):
@@ -82,9 +88,10 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 class _Reader:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, known: Mapping[str, str]) -> None:
         self.entries: list[Entry] = []
         self._path = path
+        self._known = known
         self._section: Section | Literal["summary"] | None = None
         self._line = 0
         self._claims: dict[Claim, Hundredths] = {}
@@ -112,17 +119,21 @@ class _Reader:
         lines = chunk.split("\n")
         if not lines[-1]:
             lines.pop()
+        match, add, section, known = _WRITTEN.match, self.entries.append, self._section, self._known.get
         for line in lines:
             self._line += 1
             if not line:
                 continue
-            found = _WRITTEN.match(line) if len(line) <= LINE_LIMIT else None
-            if found and (section := _SECTIONS[found[4]]) == self._section and (number := found[1].strip(_AROUND)):
-                cents = int(found[2].replace(",", "") + found[3])
-                number = number if number.isascii() else _written_out(number)
-                self.entries.append(Entry(number=number, section=section, amount=cents, line=self._line))
-            elif line[0] == "#":
+            if len(line) <= LINE_LIMIT and (found := match(line)):
+                number, units, cents, status = found.groups()
+                if section and status == section != "summary" and (number := number.strip(_AROUND)):
+                    number = number if number.isascii() else _written_out(number)
+                    amount = int(units.replace(",", "") + cents)
+                    add(Entry(number=known(number, number), section=section, amount=amount, line=self._line))
+                    continue
+            if line[0] == "#":
                 self._head(line)
+                section = self._section
             elif not line.isspace():
                 self._read(line.strip() if len(line) <= LINE_LIMIT else line[:LINE_LIMIT], line)
 

@@ -2,14 +2,14 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import sleep as system_sleep
 
 import msgspec
 
 from collections_supervisor.books.faults import Check, shown, unreadable
-from collections_supervisor.books.ledger import parse
+from collections_supervisor.books.ledger import NOTHING_KNOWN, parse
 from collections_supervisor.books.records import Ledger
 from collections_supervisor.messages import Finding
 from collections_supervisor.system.files import open_regular
@@ -41,17 +41,26 @@ class LedgerFile:
         self._path = path
         self._known: tuple[tuple[int, int, int, int], Ledger] | None = None
 
-    def read(self, *, now: float, check: Check, again: bool = False, sleep: Callable[[float], object] = system_sleep) -> Ledger:
+    def read(
+        self,
+        *,
+        now: float,
+        check: Check,
+        again: bool = False,
+        known: Callable[[], Mapping[str, str]] = lambda: NOTHING_KNOWN,
+        sleep: Callable[[float], object] = system_sleep,
+    ) -> Ledger:
         """The ledger as it is now, or was at the last look if it was not touched since.
 
-        `now` is in seconds of the epoch; `again` reads it in any case. A ledger that is missing, cannot be read or changes all
-        the time is a finding. Takes about 1.25 s at most beyond the reading itself, in `sleep`.
+        `now` is in seconds of the epoch; `again` reads it in any case; `known` gives the numbers of invoices, as `parse` takes
+        them. A ledger that is missing, cannot be read or changes all the time is a finding. Takes about 1.25 s at most, in
+        `sleep`, beyond the reading itself.
         """
-        known, self._known = self._known, None
+        kept, self._known = self._known, None
         try:
-            if known is not None and not again and _stamp(self._path.lstat()) == known[0]:
-                self._known = known
-                return known[1]
+            if kept is not None and not again and _stamp(self._path.lstat()) == kept[0]:
+                self._known = kept
+                return kept[1]
             read = self._settled(check, sleep)
         except FileNotFoundError:
             return Ledger(state="missing", findings=(self._missing(),))
@@ -59,7 +68,8 @@ class LedgerFile:
             return Ledger(state="unreadable", findings=(unreadable(self._path, error),))
         if read is None:
             return Ledger(state="unreadable", findings=(unreadable(self._path, "it changes all the time"),))
-        ledger = parse(read.data, path=shown(self._path), check=check)
+        ledger = parse(read.data, path=shown(self._path), check=check, known=known())
+        ledger = msgspec.structs.replace(ledger, changed=read.status.st_mtime)
         if now - read.status.st_mtime >= _SETTLED:
             self._known = (_stamp(read.status), ledger)
         return ledger

@@ -61,6 +61,11 @@ class LogTail:
         self._judge = judge
         self._memory: _Memory | None = None
 
+    @property
+    def changed(self) -> float | None:
+        """When the log was written last, as of the last look that could read it."""
+        return self._memory.status.st_mtime if self._memory is not None else None
+
     def look(self, *, since: float, check: Check) -> Look | None:
         """What the log says of the time from `since` on; None if there is none.
 

@@ -13,6 +13,7 @@ _EXACT = Context(prec=80, traps=[Inexact, InvalidOperation, Overflow])
 _LIMIT = Decimal("1e15")
 _DECIMALS = 20
 
+_ZERO = 48
 _HUNDREDTHS = (100, 10, 1)
 """What the last digit counts, by the digits after the decimal point."""
 
@@ -26,11 +27,13 @@ def parse_amount(raw: bytes | str) -> Hundredths | None:
     At most 15 digits before the decimal point and 20 after it, so that no exponent can ask for a number of a million digits.
     """
     plain = raw.encode(errors="replace") if isinstance(raw, str) else raw
-    whole, point, cents = plain.partition(b".")
-    digits = whole + cents
     # Nearly all amounts are like this, and at a hundred thousand of them a regular expression is felt.
-    if digits.isdigit() and 1 <= len(whole) <= 15 and len(cents) <= 2 and (point == b"") == (cents == b"") and _leads(whole):
-        return int(digits) * _HUNDREDTHS[len(cents)]
+    whole, point, cents = plain.partition(b".")
+    decimals = len(cents)
+    if decimals <= 2 and (cents or not point) and 1 <= len(whole) <= 15 and (whole[0] != _ZERO or len(whole) == 1):
+        digits = whole + cents
+        if digits.isdigit():
+            return int(digits) * _HUNDREDTHS[decimals]
     if not _NUMBER.fullmatch(plain):
         return None
     value = Decimal(plain.decode())
@@ -83,11 +86,6 @@ def differ(one: Hundredths, other: Hundredths) -> bool:
     if isinstance(one, int) and isinstance(other, int):
         return one != other
     return _EXACT.subtract(Decimal(one), Decimal(other)).copy_abs() >= 1
-
-
-def _leads(whole: bytes) -> bool:
-    """Whether a number may begin like this: not with a zero and another digit."""
-    return whole == b"0" or not whole.startswith(b"0")
 
 
 def _decimals(value: Decimal) -> int:

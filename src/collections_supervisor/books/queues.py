@@ -64,6 +64,7 @@ class QueueFolder:
             queues=tuple(_told(look, now) for look in seen.values()),
             payments=tuple(payment for look in seen.values() for payment in look.payments if payment.at <= now),
             findings=tuple(findings),
+            changed=max((look.status.st_mtime for look in seen.values()), default=None),
         )
 
     def _files(self, findings: list[Finding], check: Check) -> list[Path]:

@@ -12,9 +12,9 @@ from itertools import chain
 import msgspec
 
 from collections_supervisor.books import reminders
-from collections_supervisor.books.copies import Copies, by_number
 from collections_supervisor.books.findings import Settings, Words, ranked
-from collections_supervisor.books.lines import look_up
+from collections_supervisor.books.lines import Lines
+from collections_supervisor.books.matching import Matching
 from collections_supervisor.books.money import differ
 from collections_supervisor.books.records import Activity, Entry, Hundredths, Invoice, Ledger, Payment, Queues, Scan
 from collections_supervisor.books.steps import in_steps
@@ -49,22 +49,34 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reconcile(
-    scan: Scan, ledger: Ledger | None, queues: Queues, activity: Activity, settings: Settings, now: datetime, check: Check
+    scan: Scan,
+    ledger: Ledger | None,
+    queues: Queues,
+    activity: Activity,
+    settings: Settings,
+    now: datetime,
+    check: Check,
+    matching: Matching | None = None,
 ) -> Result:
     """Compare what the readers found; whatever could not be read is compared with nothing.
 
-    `check` is called at least every few hundred records; what it raises ends the comparison.
+    `check` is called at least every few hundred records; what it raises ends the comparison. `matching` is what the last
+    comparison has left behind: with it only what changed since is matched anew.
     """
     others = (*(ledger.findings if ledger is not None else ()), *queues.findings, *activity.findings)
     if scan.state != "ok":
         return _result(Totals(), None, (*scan.findings, *others))
-    books = _Comparison(scan, settings, now.timestamp(), check)
+    matching = Matching(settings.currency) if matching is None else matching
+    comparable = ledger if ledger is not None and ledger.state == "ok" else None
+    matching.take(scan, None if comparable is None else comparable.entries, check)
+    books = _Comparison(scan, matching, settings, now.timestamp(), check)
     books.compare_files()
-    sums = books.compare_ledger(ledger) if ledger is not None and ledger.state == "ok" else None
+    lines = matching.lines
+    sums = None if comparable is None or lines is None else books.compare_ledger(comparable, lines)
     books.compare_payments(chain(queues.payments, activity.payments))
     books.compare_reminders(activity)
     return _result(
-        invoice_totals(in_steps(books.copies.counted(scan.invoices), check)),
+        invoice_totals(matching.sums),
         sums,
         (*books.read(), *others, *books.findings),
         None if sums is None else books.words.ledger,
@@ -104,11 +116,12 @@ def _result(totals: Totals, ledger: LedgerTotals | None, findings: Sequence[Find
 class _Comparison:
     """One comparison: who was told of already, and what was said."""
 
-    def __init__(self, scan: Scan, settings: Settings, now: float, check: Check) -> None:
+    def __init__(self, scan: Scan, matching: Matching, settings: Settings, now: float, check: Check) -> None:
         self.words = Words(settings)
-        self.copies: Copies = by_number(scan.invoices, check)
+        self.copies = matching.copies
         self.findings: list[Finding] = []
         self._scan = scan
+        self._matching = matching
         self._settings = settings
         self._now = now
         self._check = check
@@ -130,10 +143,7 @@ class _Comparison:
         for copy in in_steps(self.copies.left_over, self._check):
             self.findings.append(self.words.left_over(copy.copy, copy.record))
             self._told.add(copy.copy.number)
-        for invoice in in_steps(self.copies.records.values(), self._check):
-            # Nearly all are paid in full and archived, and need no further look.
-            if invoice.status == "paid" and invoice.archived and invoice.paid == invoice.amount:
-                continue
+        for invoice in in_steps(self._matching.noteworthy.values(), self._check):
             if invoice.group is not None and (finding := self._of_file(invoice)) is not None:
                 self._tell(invoice.number, finding)
 
@@ -149,23 +159,22 @@ class _Comparison:
 
     # --- The ledger ---
 
-    def compare_ledger(self, ledger: Ledger) -> LedgerTotals:
+    def compare_ledger(self, ledger: Ledger, lines: Lines) -> LedgerTotals:
         """Every line with its file, and every file with its line."""
-        lines = look_up(ledger.entries, self.copies.records, self._settings.currency, self._check)
-        silenced = self._scan.silenced
+        sums, silenced = lines.sums.by_kind(), self._scan.silenced
         for number, entries in in_steps(lines.repeated.items(), self._check):
             if number not in silenced:
                 self._tell(number, self.words.twice_in_ledger(number, entries, self._currency_of(number)))
-        for entry in in_steps(lines.odd, self._check):
+        for entry in in_steps(lines.odd.values(), self._check):
             if entry.number not in silenced and (finding := self._of_line(entry)) is not None:
                 self._tell(entry.number, finding)
         unread = {finding.invoice for finding in ledger.findings}
-        for invoice in in_steps(lines.unlisted, self._check):
+        for invoice in in_steps(lines.unlisted.values(), self._check):
             if invoice.group in _IN_LEDGER and invoice.number not in silenced and invoice.number not in unread:
                 self._tell(invoice.number, self.words.not_in_ledger(invoice))
-        if claims := drifted(ledger.summary, lines.sums):
+        if claims := drifted(ledger.summary, sums):
             self.findings.append(self.words.drift(claims))
-        return ledger_totals(lines.sums)
+        return ledger_totals(sums)
 
     def _currency_of(self, number: str) -> str:
         record = self.copies.records.get(number)
@@ -220,12 +229,14 @@ class _Comparison:
     def compare_reminders(self, activity: Activity) -> None:
         """Reminders that were forgotten, or sent too often."""
         judge = reminders.Judge(activity, self._settings.zone, self._now)
-        for invoice in judge.concerned(in_steps(self.copies.records.values(), self._check)):
+        concerned = self._matching.picked(judge.days, judge.concerned, self._check)
+        for invoice in judge.suspected(in_steps(concerned, self._check)):
             if judge.is_overdue(invoice):
                 self._tell(invoice.number, self.words.overdue(invoice))
             elif (moment := judge.missed(invoice)) is not None:
                 self._tell(invoice.number, self.words.missed(invoice, moment))
-        for number, templates in in_steps(reminders.repeated(activity, self._now).items(), self._check):
+        repeated = reminders.repeated(activity, self._now) if judge.sent_twice else {}
+        for number, templates in in_steps(repeated.items(), self._check):
             self._tell(number, self.words.repeated(number, self.copies.records.get(number), templates))
 
 

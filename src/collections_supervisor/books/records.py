@@ -3,7 +3,7 @@
 Instants are seconds of the Unix epoch, because hundreds of thousands of them are kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -26,6 +26,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     folder: str
     """Below the state folder: `acme`, `archive/acme`; empty for the state folder itself."""
     file: str
+    """Its name; empty where that is its number and `.json`, as a hundred thousand of these names fill six megabytes."""
     number: str
     """Its identity: `number`, else `invoice_number`, else the path below the client without `.json`."""
     status: str
@@ -48,11 +49,17 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source_file: str = ""
     """`payment.source_file`."""
     mtime: float = 0.0
+    """Of a paid one outside the archive, of which it may be all that tells since when; else 0, like that of any other."""
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return self.file or f"{self.number}.json"
 
     @property
     def path(self) -> str:
         """Below the state folder."""
-        return f"{self.folder}/{self.file}" if self.folder else self.file
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +68,8 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["ok", "missing", "unreadable"]
     """Of the state folder itself; `findings` says why."""
     invoices: Sequence[Invoice] = ()
+    parts: Mapping[str, Sequence[Invoice]] = {}
+    """The same by folder, if the reader tells them so: what did not change since its last look is the same object."""
     findings: tuple[Finding, ...] = ()
     silenced: frozenset[str] = frozenset()
     """Stems of files that could not be read: their ledger lines are compared with nothing."""
@@ -70,6 +79,8 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """Invoice files that are there."""
     read: int = 0
     """Those that were read, and not remembered."""
+    changed: float | None = None
+    """When the newest of them was written."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -91,9 +102,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     summary: dict[Claim, Hundredths] = {}
     """What its Summary claims, as far as it claims anything."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When the file was written last."""
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True):
+class Payment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Somebody said that an invoice was paid."""
 
     invoice: str
@@ -120,14 +133,20 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     payments: tuple[Payment, ...] = ()
     """INVOICE_PAID messages, with when they were queued."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When any of the files was written last."""
 
 
-class Reminder(msgspec.Struct, frozen=True, kw_only=True):
-    """An e-mail about an invoice that was sent."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something that a log was kept for."""
 
-    invoice: str
-    template: str
     at: float
+    invoice: str = ""
+    template: str = ""
+
+
+Reminder = Event
+"""An e-mail about an invoice that was sent, which names both. The same objects, because there are tens of thousands."""
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,3 +162,5 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     reminders_since: float | None = None
     """How far back the log of e-mails was read without a gap; None where no line names both invoice and template."""
     findings: tuple[Finding, ...] = ()
+    changed: float | None = None
+    """When any of the logs was written last."""

@@ -7,6 +7,7 @@ Where the clocks skip that midnight it is the moment of the change, where they r
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, tzinfo
+from operator import attrgetter
 from typing import NamedTuple
 
 from collections_supervisor.books.records import Activity, Invoice
@@ -24,6 +25,7 @@ TEMPLATES = (
 ESCALATED_BY = timedelta(days=14)
 """After the due date; whoever has not paid by then is no case for reminders any more."""
 
+_WHICH = attrgetter("invoice", "template")
 _DAY = 86400.0
 _ONE_DAY = timedelta(days=1)
 
@@ -68,7 +70,7 @@ def is_reminded(invoice: Invoice) -> bool:
 
 def sent(activity: Activity) -> Sent:
     """What the log of e-mails shows. When it was sent does not matter: a template goes out once for an invoice."""
-    return frozenset((reminder.invoice, reminder.template) for reminder in activity.reminders)
+    return frozenset(map(_WHICH, activity.reminders))
 
 
 class Judge:
@@ -80,13 +82,32 @@ class Judge:
         self._moments = falling_due(now - 2 * _DAY, now - _DAY, zone) if activity.reminders_since is not None else {}
         self._since = activity.reminders_since or 0.0
         self._sent = sent(activity)
+        self.sent_twice = len(self._sent) < len(activity.reminders)
+        """Whether any reminder was: only then it is worth the cost to look which."""
         self._limit = day_of(now, zone) - ESCALATED_BY
+
+    @property
+    def days(self) -> tuple[date, frozenset[date]]:
+        """The due dates that matter today: the first that is not overdue, and those of which a reminder had to be sent."""
+        return self._limit, frozenset(self._moments)
 
     def concerned(self, invoices: Iterable[Invoice]) -> Iterator[Invoice]:
         """Those that are overdue, or had a reminder to be sent."""
         limit, moments = self._limit, self._moments
         for invoice in invoices:
             if invoice.group == "unpaid" and (due := invoice.due) is not None and (due < limit or due in moments):
+                yield invoice
+
+    def suspected(self, concerned: Iterable[Invoice]) -> Iterator[Invoice]:
+        """Of those concerned the few that need a closer look."""
+        limit, moments, known = self._limit, self._moments, self._sent
+        for invoice in concerned:
+            if (due := invoice.due) is not None and due >= limit:
+                for moment in moments[due]:
+                    if (invoice.number, moment.template) not in known:
+                        yield invoice
+                        break
+            else:
                 yield invoice
 
     def is_overdue(self, invoice: Invoice) -> bool:
@@ -105,9 +126,7 @@ class Judge:
 
 def repeated(activity: Activity, now: float) -> dict[str, list[tuple[str, int]]]:
     """By invoice the templates that were sent more than once in the last two days, and how often."""
-    times = Counter(
-        (reminder.invoice, reminder.template) for reminder in activity.reminders if now - 2 * _DAY <= reminder.at <= now
-    )
+    times = Counter(_WHICH(reminder) for reminder in activity.reminders if now - 2 * _DAY <= reminder.at <= now)
     return _by_invoice((invoice, template, count) for (invoice, template), count in sorted(times.items()) if count > 1)
 
 

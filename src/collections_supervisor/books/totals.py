@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import get_args
+from typing import Generic, TypeVar, get_args
 
 from collections_supervisor.books.money import differ, money_text, text, total
 from collections_supervisor.books.records import Claim, Hundredths, Invoice, Section
-from collections_supervisor.messages import Amounts, LedgerTotals, Total, Totals
+from collections_supervisor.messages import Amounts, Group, LedgerTotals, Total, Totals
 
 SECTIONS: tuple[Section, ...] = get_args(Section)
+
+K = TypeVar("K", bound=str)
 
 
 class Sums:
@@ -39,18 +41,61 @@ class Sums:
         return f"{', '.join(most)} and {last}" if most else last
 
 
-def invoice_totals(invoices: Iterable[Invoice]) -> Totals:
+class Tally(Generic[K]):
+    """How many amounts of each kind and currency there are, and what they add up to; single ones can be put in and taken out."""
+
+    def __init__(self, amounts: Mapping[tuple[K, str], Collection[Hundredths]]) -> None:
+        """By kind and currency."""
+        self.whole = all(map(_are_whole, amounts.values()))
+        """Whether all amounts are whole hundredths, as those must be that are put in and taken out."""
+        self._of = {key: (len(each), _added(each)) for key, each in amounts.items()}
+
+    def put(self, kind: K, currency: str, amount: int, times: int) -> None:
+        """Put an amount in, so many times; take it out if that is negative."""
+        count, added = self._of.get((kind, currency), (0, 0))
+        self._of[kind, currency] = count + times, added + times * amount
+        if count == -times:
+            # As if there never had been one.
+            del self._of[kind, currency]
+
+    def by_kind(self) -> dict[K, dict[str, Hundredths]]:
+        """The sums, currencies in alphabetical order."""
+        sums: defaultdict[K, dict[str, Hundredths]] = defaultdict(dict)
+        for kind, currency in sorted(self._of):
+            sums[kind][currency] = self._of[kind, currency][1]
+        return dict(sums)
+
+    def count(self, kind: K) -> int:
+        """How many amounts of that kind."""
+        return sum(count for (one, _), (count, _) in self._of.items() if one == kind)
+
+
+def add_up(invoices: Iterable[Invoice]) -> Tally[Group]:
     """All invoices whose status and amount are known, by what their status means."""
-    sums: defaultdict[str, Sums] = defaultdict(Sums)
+    amounts: defaultdict[tuple[Group, str], list[Hundredths]] = defaultdict(list)
     for invoice in invoices:
         if invoice.group is not None and invoice.amount is not None:
-            sums[invoice.group].of[invoice.currency].append(invoice.amount)
-    return Totals(**{group: Total(count=added.count, amounts=added.amounts()) for group, added in sums.items()})
+            amounts[invoice.group, invoice.currency].append(invoice.amount)
+    return Tally(amounts)
+
+
+def invoice_totals(tally: Tally[Group]) -> Totals:
+    """The sums of each group, for a report."""
+    return Totals(
+        **{
+            group: Total(count=tally.count(group), amounts={currency: text(amount) for currency, amount in added.items()})
+            for group, added in tally.by_kind().items()
+        }
+    )
 
 
 def _added(amounts: Collection[Hundredths]) -> Hundredths:
     # Nearly always there are only whole hundredths, and `sum` takes a tenth of the time for those.
-    return sum(amounts) if set(map(type, amounts)) == {int} else total(amounts)
+    return sum(amounts) if _are_whole(amounts) else total(amounts)
+
+
+def _are_whole(amounts: Collection[Hundredths]) -> bool:
+    return set(map(type, amounts)) <= {int}
 
 
 def ledger_totals(sums: Mapping[Section, Mapping[str, Hundredths]]) -> LedgerTotals:
@@ -67,7 +112,7 @@ def drifted(
 
     The Summary knows no currencies: it is compared with the plain sum of all figures.
     """
-    true: dict[Claim, Hundredths] = {section: total(sums[section].values()) for section in SECTIONS}
+    true: dict[Claim, Hundredths] = {section: total(sums.get(section, {}).values()) for section in SECTIONS}
     true["grand"] = total(true.values())
     return [
         (claim, summary[claim], amount) for claim, amount in true.items() if claim in summary and differ(summary[claim], amount)

@@ -3,11 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain
+from operator import is_
 from pathlib import Path
 
 from collections_supervisor.books.faults import Check, shown
-from collections_supervisor.books.folder import MOST, YOUNG, Folder, Look, require_bounds, silenced, unreadable
+from collections_supervisor.books.folder import Folder, silenced
 from collections_supervisor.books.invoices import Odd, Rules
+from collections_supervisor.books.looking import MOST, NEVER, YOUNG, Look, require_bounds, unreadable
 from collections_supervisor.books.records import Invoice, Scan
 from collections_supervisor.messages import Finding
 
@@ -34,6 +37,8 @@ class StateTree:
         self._path = str(folder)
         self._pause = pause
         self._root = Folder(self._path, "", 0, linked=True)
+        self._invoices: tuple[Invoice, ...] = ()
+        self._parts: dict[str, tuple[Invoice, ...]] = {}
 
     def scan(self, *, now: float, full: bool, again: Collection[str] = (), check: Check) -> Scan:
         """Look at everything; raises what `check` raises, and goes on where it was at the next call.
@@ -62,14 +67,20 @@ class StateTree:
             self._root = Folder(self._path, "", 0, linked=True)
             return Scan(state="unreadable", findings=(unreadable(self._path, error, _ROOT_ADVICE),), complete=False)
         temps = walk.left_over(self._pause)
+        if walk.strays:
+            walk.parts[""] = tuple(walk.strays)
+        if not _same_objects(walk.parts, self._parts):
+            self._parts, self._invoices = walk.parts, tuple(chain.from_iterable(walk.parts.values()))
         return Scan(
             state="ok",
-            invoices=walk.invoices,
+            invoices=self._invoices,
+            parts=self._parts,
             findings=(*walk.findings, *temps),
             silenced=frozenset(walk.silenced),
             complete=walk.complete,
             files=walk.files,
             read=walk.read,
+            changed=walk.changed or None,
         )
 
 
@@ -82,12 +93,16 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
         self._links: list[Folder] = []
         self._temps: list[str] = []
-        self.invoices: list[Invoice] = []
+        self.parts: dict[str, tuple[Invoice, ...]] = {}
+        """By the path of their folder."""
+        self.strays: list[Invoice] = []
+        """Those whose folder does not have them in its list."""
         self.findings: list[Finding] = []
         self.silenced: set[str] = set()
         self.complete = True
         self.files = 0
         self.read = 0
+        self.changed = 0.0
 
     def begin(self, root: Folder) -> None:
         """Walk over all. Raises OSError if the state folder itself cannot be looked at."""
@@ -119,7 +134,7 @@ class _Walk:
     def _visit(self, folder: Folder) -> bool:
         """Bring what is known of a folder up to date; False if the same one was met already. Raises OSError."""
         self._look.check()
-        if not self._look.full and folder.sign >= 0:
+        if not self._look.full and folder.sign != NEVER:
             found = os.stat(folder.path, follow_symlinks=folder.linked)  # noqa: PTH116 - the path as the system gave it
             if folder.is_known(found, self._look):
                 folder.files_read = 0
@@ -146,15 +161,17 @@ class _Walk:
         self.complete = False
 
     def _gather(self, folder: Folder) -> None:
-        self.invoices.extend(folder.invoices)
+        if folder.invoices:
+            self.parts[folder.path] = folder.invoices
         self.findings.extend(folder.findings)
         self.files += len(folder.invoices)
         self.read += folder.files_read
+        self.changed = max(self.changed, folder.changed)
         self._temps.extend(f"{folder.path}/{name}" for name in folder.temps)
         self.complete = self.complete and not folder.unread
         for name, (_, outcome) in folder.odd.items():
             if isinstance(outcome, Invoice):
-                self.invoices.append(outcome)
+                self.strays.append(outcome)
             elif outcome is None:
                 continue
             else:
@@ -167,7 +184,7 @@ class _Walk:
         if odd.invoice is None:
             self.silenced |= silenced(folder, name)
         else:
-            self.invoices.append(odd.invoice)
+            self.strays.append(odd.invoice)
 
     # --- Temporary files ---
 
@@ -178,6 +195,10 @@ class _Walk:
             pause(_APART)
         self._look.check()
         return [_left_over(path) for path, state in first.items() if state is not None and _same(state, _state(path))]
+
+
+def _same_objects(one: dict[str, tuple[Invoice, ...]], other: dict[str, tuple[Invoice, ...]]) -> bool:
+    return one.keys() == other.keys() and all(map(is_, one.values(), map(other.get, one)))
 
 
 def _state(path: str) -> os.stat_result | None:

@@ -10,6 +10,8 @@ from collections_supervisor.config.schema import ActiveHours
 
 _EXAMPLE = '"07:00-22:00 America/Bogota"'
 _PATTERN = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2}) (\S{1,100})")
+PATTERN = f"^({_PATTERN.pattern})?$"
+"""What the text of a setting must match, to be looked at any further."""
 _DAY = 1440
 
 

@@ -3,53 +3,19 @@
 A key is named by its path in the file: `heartbeats.timeout`, `restart.backoff.initial`; an agent's, by its path in `[[agents]]`.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from collections_supervisor.config import schema
-from collections_supervisor.config.checks import YEAR, Check, Places, boolean, choice, duration, exit_codes, integer, number
-from collections_supervisor.config.durations import format_duration
-from collections_supervisor.config.hours import active_hours, format_hours
-from collections_supervisor.config.texts import (
-    agent_name,
-    argv,
-    currency,
-    environment,
-    path,
-    pattern,
-    program,
-    secret_name,
-    text,
-    url,
-)
+from collections_supervisor.config import kinds, schema
+from collections_supervisor.config.checks import Places
+from collections_supervisor.config.kinds import Key
 
 _DAY = 86_400.0
 _HOUR = 3600.0
 _MOST = 1_000_000
-
-
-def plain(value: Any) -> Any:
-    """A checked value as it would be written in the file."""
-    match value:
-        case None:
-            return ""
-        case Path():
-            return str(value)
-        case tuple():
-            return list(value)
-        case _:
-            return value
-
-
-class Key(msgspec.Struct, frozen=True):
-    """One key: its checker, and how a checked value is written."""
-
-    check: Check
-    plain: Callable[[Any], Any] = plain
 
 
 def plain_url(value: str) -> str:
@@ -71,14 +37,6 @@ def _plain_struct(struct: msgspec.Struct, keys: Mapping[str, Mapping[str, Key]])
     return {"kind": kind} | {name: keys[kind][name].plain(getattr(struct, name)) for name in struct.__struct_fields__}
 
 
-def _seconds(*, zero: bool = False, most: float = YEAR, optional: bool = False) -> Key:
-    return Key(duration(zero=zero, most=most, optional=optional), lambda value: "" if value is None else format_duration(value))
-
-
-def _choice(annotation: object) -> Key:
-    return Key(choice(*get_args(annotation)))
-
-
 def _tables(value: object, _: Places) -> object:
     """Left to the module that knows the kinds these tables can have."""
     return value
@@ -89,116 +47,121 @@ def _field(struct: type[msgspec.Struct], name: str) -> object:
 
 
 _BACKOFF = {
-    "initial": _seconds(most=7 * _DAY),
-    "factor": Key(number(1, 100)),
-    "max": _seconds(most=30 * _DAY),
-    "jitter": Key(number(0, 10)),
+    "initial": kinds.seconds(most=7 * _DAY),
+    "factor": kinds.number(1, 100),
+    "max": kinds.seconds(most=30 * _DAY),
+    "jitter": kinds.number(0, 10),
 }
 _RESTART = {
-    "kind": _choice(schema.RestartKind),
-    "message": Key(text(most=10_000, placeholders=True)),
-    "openclaw": Key(program),
-    "abort_first": Key(boolean),
-    "busy_within": _seconds(zero=True),
-    "busy_limit": _seconds(zero=True),
-    "fresh": _choice(schema.Fresh),
-    "command": Key(argv(empty=True)),
-    "timeout": _seconds(most=_DAY),
-    "verify_within": _seconds(most=7 * _DAY),
+    "kind": kinds.choice(schema.RestartKind),
+    "message": kinds.text(most=10_000, placeholders=True),
+    "openclaw": kinds.PROGRAM,
+    "abort_first": kinds.BOOLEAN,
+    "busy_within": kinds.seconds(zero=True),
+    "busy_limit": kinds.seconds(zero=True),
+    "fresh": kinds.choice(schema.Fresh),
+    "command": kinds.argv(empty=True),
+    "timeout": kinds.seconds(most=_DAY),
+    "verify_within": kinds.seconds(most=7 * _DAY),
     **{f"backoff.{name}": key for name, key in _BACKOFF.items()},
-    "attempts_per_incident": Key(integer(0, _MOST)),
-    "trial_every": _seconds(optional=True),
-    "per_hour": Key(integer(0, _MOST)),
-    "per_day": Key(integer(0, _MOST)),
-    "no_restart_exit_codes": Key(exit_codes),
-    "env": Key(environment, sorted),
-    "cwd": Key(path(optional=True)),
-    "ok_exit_codes": Key(exit_codes),
-    "stop_signal": Key(choice("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL")),
-    "stop_grace": _seconds(most=_HOUR),
-    "output": _choice(_field(schema.RestartPolicy, "output")),
-    "max_rss": Key(text(empty=True)),
+    "attempts_per_incident": kinds.integer(0, _MOST),
+    "trial_every": kinds.seconds(optional=True),
+    "per_hour": kinds.integer(0, _MOST),
+    "per_day": kinds.integer(0, _MOST),
+    "no_restart_exit_codes": kinds.EXIT_CODES,
+    "env": kinds.ENVIRONMENT,
+    "cwd": kinds.path(optional=True),
+    "ok_exit_codes": kinds.EXIT_CODES,
+    "stop_signal": kinds.word("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL"),
+    "stop_grace": kinds.seconds(most=_HOUR),
+    "output": kinds.choice(_field(schema.RestartPolicy, "output")),
+    "max_rss": kinds.text(empty=True),
 }
 _HEARTBEATS = {
-    "dir": Key(path()),
-    "timeout": _seconds(),
-    "miss_threshold": Key(integer(1, 1000)),
-    "miss_interval": _seconds(),
-    "startup_grace": _seconds(),
-    "future_tolerance": _seconds(zero=True, most=_DAY),
-    "adaptive": Key(boolean),
-    "active_hours": Key(active_hours, format_hours),
+    "dir": kinds.path(),
+    "timeout": kinds.seconds(),
+    "miss_threshold": kinds.integer(1, 1000),
+    "miss_interval": kinds.seconds(),
+    "startup_grace": kinds.seconds(),
+    "future_tolerance": kinds.seconds(zero=True, most=_DAY),
+    "adaptive": kinds.BOOLEAN,
+    "active_hours": kinds.active_hours(),
 }
 SECTIONS: Mapping[str, Mapping[str, Key]] = {
     "supervisor": {
-        "state_dir": Key(path()),
-        "check_interval": _seconds(most=7 * _DAY),
-        "shutdown_grace": _seconds(most=_HOUR),
+        "state_dir": kinds.path(),
+        "check_interval": kinds.seconds(most=7 * _DAY),
+        "shutdown_grace": kinds.seconds(most=_HOUR),
     },
     "logging": {
-        "level": _choice(_field(schema.LoggingConfig, "level")),
-        "format": _choice(_field(schema.LoggingConfig, "format")),
-        "file": Key(path(optional=True)),
-        "max_event_bytes": Key(integer(1000, 1_048_576)),
+        "level": kinds.choice(_field(schema.LoggingConfig, "level")),
+        "format": kinds.choice(_field(schema.LoggingConfig, "format")),
+        "file": kinds.path(optional=True),
+        "max_event_bytes": kinds.integer(1000, 1_048_576),
     },
     "heartbeats": _HEARTBEATS,
-    "restart": {**_RESTART, "max_concurrent": Key(integer(1, 1000))},
+    "restart": {**_RESTART, "max_concurrent": kinds.integer(1, 1000)},
     "escalation": {
-        "recipient": Key(text()),
-        "group_wait": _seconds(zero=True, most=_HOUR),
-        "repeat_after": _seconds(),
-        "ack_for": _seconds(),
-        "give_up_after": _seconds(),
-        "channels": Key(_tables, _plain_channels),
+        "recipient": kinds.text(),
+        "group_wait": kinds.seconds(zero=True, most=_HOUR),
+        "repeat_after": kinds.seconds(),
+        "ack_for": kinds.seconds(),
+        "give_up_after": kinds.seconds(),
+        "channels": Key(_tables, {}, _plain_channels),
     },
     "books": {
-        "enabled": Key(boolean),
-        "state_dir": Key(path()),
-        "ledger": Key(path()),
-        "queue_dir": Key(path()),
-        "cache_dir": Key(path()),
-        "queue_limit": Key(integer(1, _MOST)),
-        "queue_max_age": _seconds(),
-        "degraded_mode": Key(boolean),
-        "verify_checksums": Key(boolean),
-        "currency": Key(currency),
+        "enabled": kinds.BOOLEAN,
+        "state_dir": kinds.path(),
+        "ledger": kinds.path(),
+        "queue_dir": kinds.path(),
+        "cache_dir": kinds.path(),
+        "queue_limit": kinds.integer(1, _MOST),
+        "queue_max_age": kinds.seconds(),
+        "degraded_mode": kinds.BOOLEAN,
+        "verify_checksums": kinds.BOOLEAN,
+        "currency": kinds.CURRENCY,
     },
     "dashboard": {
-        "path": Key(path(optional=True)),
-        "interval": _seconds(most=_DAY),
-        "title": Key(text()),
+        "path": kinds.path(optional=True),
+        "interval": kinds.seconds(most=_DAY),
+        "title": kinds.text(),
+        "template": kinds.path(optional=True),
     },
-    "metrics": {"path": Key(path(optional=True)), "window": _seconds()},
-    "deadman": {"url": Key(url, plain_url), "command": Key(argv(empty=True))},
+    "metrics": {"path": kinds.path(optional=True), "window": kinds.seconds()},
+    "deadman": {"url": kinds.url(plain_url), "command": kinds.argv(empty=True)},
 }
 KEYS: Mapping[str, Key] = {f"{section}.{name}": key for section, keys in SECTIONS.items() for name, key in keys.items()}
 
 AGENT_KEYS: Mapping[str, Key] = {
-    "name": Key(agent_name),
-    "role": _choice(schema.Role),
-    "period": _seconds(),
-    "heartbeat": Key(_tables, _plain_sources),
+    "name": kinds.AGENT_NAME,
+    "role": kinds.choice(schema.Role),
+    "period": kinds.seconds(),
+    "heartbeat": Key(_tables, {}, _plain_sources),
     **_HEARTBEATS,
     **{f"restart.{name}": key for name, key in _RESTART.items()},
 }
 
-_CHANNEL = {"kind": Key(choice("openclaw", "command", "webhook")), "timeout": _seconds(most=_HOUR), "after": _seconds(zero=True)}
+_CHANNEL = {
+    "kind": kinds.word("openclaw", "command", "webhook"),
+    "timeout": kinds.seconds(most=_HOUR),
+    "after": kinds.seconds(zero=True),
+}
 CHANNEL_KEYS: Mapping[str, Mapping[str, Key]] = {
     "openclaw": {
         **_CHANNEL,
-        "via": _choice(_field(schema.OpenClawChannel, "via")),
-        "url": Key(url, plain_url),
-        "token_env": Key(secret_name),
-        "agent": Key(text()),
-        "openclaw": Key(program),
+        "via": kinds.choice(_field(schema.OpenClawChannel, "via")),
+        "url": kinds.url(plain_url),
+        "token_env": kinds.SECRET_NAME,
+        "agent": kinds.text(),
+        "openclaw": kinds.PROGRAM,
     },
-    "command": {**_CHANNEL, "command": Key(argv())},
-    "webhook": {**_CHANNEL, "url": Key(url, plain_url), "token_env": Key(secret_name)},
+    "command": {**_CHANNEL, "command": kinds.argv()},
+    "webhook": {**_CHANNEL, "url": kinds.url(plain_url), "token_env": kinds.SECRET_NAME},
 }
 
-_SOURCE = {"kind": Key(choice("log", "touch", "none"))}
+_SOURCE = {"kind": kinds.word("log", "touch", "none")}
 SOURCE_KEYS: Mapping[str, Mapping[str, Key]] = {
-    "log": {**_SOURCE, "path": Key(path())},
-    "touch": {**_SOURCE, "path": Key(pattern)},
+    "log": {**_SOURCE, "path": kinds.path()},
+    "touch": {**_SOURCE, "path": kinds.PATTERN},
     "none": _SOURCE,
 }

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from collections_supervisor.config.checks import Check, Places, Refused, choice
-from collections_supervisor.config.keys import KEYS, Key
+from collections_supervisor.config.keys import KEYS
+from collections_supervisor.config.kinds import Key
 from collections_supervisor.config.problems import Problems, Where, closest, kind_of, shown, shown_key, without_texts
 
 PREFIX = "COLLECTIONS_SUPERVISOR__"

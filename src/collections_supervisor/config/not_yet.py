@@ -6,10 +6,8 @@ Each line goes when its feature comes; nothing else knows of them.
 from collections.abc import Mapping
 
 NOT_YET: Mapping[str, tuple[object, ...]] = {
-    "logging.format": ("auto", "json", "console"),
     "restart.output": ("log",),
     "restart.max_rss": ("",),
-    "metrics.path": (None,),
     "deadman.url": ("",),
     "deadman.command": ((),),
 }

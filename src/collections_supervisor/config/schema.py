@@ -181,6 +181,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, kw_only=True):
     path: Path | None
     interval: float = 60.0
     title: str = "NovotEcho Collections"
+    template: Path | None = None
+    """A jinja2 template in place of the program's own."""
 
 
 class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True):

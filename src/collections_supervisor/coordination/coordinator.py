@@ -8,8 +8,10 @@ import anyio
 import msgspec
 
 from collections_supervisor.coordination import bookkeeping, deliveries, quiet
+from collections_supervisor.coordination.chronicle import Chronicle
 from collections_supervisor.coordination.evidence import evidence, with_evidence
 from collections_supervisor.coordination.grouping import announce
+from collections_supervisor.coordination.history import Past
 from collections_supervisor.coordination.judgement import judge, next_timer
 from collections_supervisor.coordination.ports import Ports, Sinks, Store
 from collections_supervisor.coordination.report import blind, build
@@ -21,6 +23,7 @@ from collections_supervisor.messages import (
     AgentCommand,
     BooksAudited,
     Emit,
+    History,
     Impact,
     ImpactAssessed,
     NoticeAttempted,
@@ -74,15 +77,29 @@ EVIDENCE_AT_ONCE = 20
 class Coordinator:
     """Hears the agents, opens and resolves incidents, publishes the report."""
 
-    def __init__(self, fleet: Fleet, ports: Ports, sinks: Sinks, start: FleetState | None = None) -> None:
-        """`start` is what an earlier life of ours left, its instants in the clocks of now."""
+    def __init__(
+        self,
+        fleet: Fleet,
+        ports: Ports,
+        sinks: Sinks,
+        start: FleetState | None = None,
+        past: Past | None = None,
+        before: Report | None = None,
+    ) -> None:
+        """`start`, `past` and `before`, its last report, are what an earlier life of ours left.
+
+        The instants of `start` are in the clocks of now.
+        """
         self._fleet = fleet
         self._clock = ports.clock
         self._log = ports.log
         self._store = ports.store
+        self._sources = ports.sources
         self._sinks = sinks
         self._state = start or FleetState()
+        self._chronicle = Chronicle(fleet, ports.histories, past)
         self._send, self._inbox = anyio.create_memory_object_stream[Message](INBOX)
+        self._before = {agent.name: agent for agent in before.agents} if before is not None else {}
         self._facts: dict[str, AgentChanged] = {}
         self._unwatched: dict[str, str] = {}
         self._audited: BooksAudited | None = None
@@ -96,6 +113,11 @@ class Coordinator:
         self._saved_at = -math.inf
         self._save_due = math.inf
         self._keeps: list[Keep] = []
+
+    @property
+    def history(self) -> History:
+        """How it came to what was reported last."""
+        return self._chronicle.history
 
     async def tell(self, message: Message, within: float = 5.0) -> bool:
         """Hand over a message; False if the inbox stayed full, and the sender must say it again later."""
@@ -164,9 +186,11 @@ class Coordinator:
         self._tell_ready(report)
         # On disk before anything is sent: a notice whose incident was forgotten would be sent again under another name.
         await self._save(report, stopped=stopped)
-        self._sinks.show(report)
+        self._sinks.show(report, self._chronicle.note(report, {*self._facts, *self._unwatched}, self._audited))
         if self._has_looked(now):
             self._sinks.notify(standing(self._state, now.wall))
+        if self._saved is not None:  # a disk that has just refused what matters more is left alone
+            await self._chronicle.save(now, stopped=stopped)
         return report
 
     def close(self) -> None:
@@ -340,7 +364,7 @@ class Coordinator:
 
     def _report(self, now: Now, *, stopped: bool) -> Report:
         known = {name: changed.report for name, changed in self._facts.items()}
-        ordered = [blind(known.get(name), name, self._unwatched.get(name)) for name in self._fleet.names]
+        ordered = [blind(known.get(name), name, self._unwatched.get(name), self._before.get(name)) for name in self._fleet.names]
         return build(
             ordered,
             self._state,
@@ -349,6 +373,7 @@ class Coordinator:
             version=self._fleet.version,
             stopped=stopped,
             audited=self._audited,
+            sources=self._sources(),
         )
 
 

@@ -7,8 +7,9 @@ import msgspec
 
 from collections_supervisor.coordination import incidents as rules
 from collections_supervisor.coordination.incident import Incident
-from collections_supervisor.coordination.state import FleetState, give_up
-from collections_supervisor.messages import Acknowledge, NoticeAttempted, NoticeDelivered, NoticeExpired
+from collections_supervisor.coordination.state import FleetState, agents_of, count, give_up
+from collections_supervisor.messages import Acknowledge, Notice, NoticeAttempted, NoticeDelivered, NoticeExpired
+from collections_supervisor.system.naming import subject_of
 
 Word = NoticeAttempted | NoticeDelivered | NoticeExpired
 
@@ -17,29 +18,48 @@ def delivered(state: FleetState, word: NoticeDelivered) -> FleetState:
     """The state once a channel took a notice."""
     last = state.proven.get(word.channel)
     at = _utc(word.at) if last is None else max(_utc(word.at), last)
-    return msgspec.structs.replace(_settled(state, word, error=""), proven={**state.proven, word.channel: at})
+    settled = msgspec.structs.replace(_settled(state, word, error=""), proven={**state.proven, word.channel: at})
+    # Said again, or by a second channel, it is owed no longer.
+    for notice in _owed(state, word):
+        settled = count(settled, agents_of(notice), "delivered")
+    return settled
 
 
 def expired(state: FleetState, word: NoticeExpired, wall: datetime) -> FleetState:
     """The state once a notice was given up everywhere."""
-    lost = tuple(
-        notice
-        for incident in [*state.open.values(), *state.closing.values()]
-        for notice in incident.outstanding
-        if (notice.dedup_key, notice.sequence) == (word.dedup_key, word.sequence)
-    )
+    lost = _owed(state, word)
     settled = _settled(state, word, error=word.error)
     return give_up(settled, lost, word.error, wall) if lost else settled
 
 
 def attempted(state: FleetState, word: NoticeAttempted) -> FleetState:
     """The state after a try that failed."""
+    state = count(state, _named_by(state, word), "failed")
+    if word.taken:
+        return state
     next_at = _utc(word.next_at) if word.next_at is not None else None
 
     def note(incident: Incident) -> Incident:
         return msgspec.structs.replace(incident, attempts=word.attempts, error=word.error, next_at=next_at)
 
     return _each(state, word, note)
+
+
+def _owed(state: FleetState, word: Word) -> tuple[Notice, ...]:
+    """The notice that is spoken of, as long as it is owed."""
+    return tuple(
+        notice
+        for incident in [*state.open.values(), *state.closing.values()]
+        for notice in incident.outstanding
+        if (notice.dedup_key, notice.sequence) == (word.dedup_key, word.sequence)
+    )
+
+
+def _named_by(state: FleetState, word: NoticeAttempted) -> tuple[str | None, ...]:
+    """The agents that a notice tells of, which may be owed no longer."""
+    known = [one.agent for one in (*state.open.values(), *state.closing.values()) if _concerns(one, word)]
+    kind, _, _ = word.dedup_key.partition("/")
+    return tuple(known) or ((subject_of(word.dedup_key) if kind == "agent" else None),)
 
 
 def _utc(instant: datetime) -> datetime:

@@ -30,4 +30,5 @@ class ReportEncoder:
 
     def _agent(self, agent: AgentReport) -> tuple[AgentReport, msgspec.Raw]:
         known = self._agents.get(agent.name)
-        return known if known is not None and known[0] is agent else (agent, msgspec.Raw(msgspec.json.encode(plain(agent))))
+        # Most are made anew for each report; to compare one costs a hundredth of what writing it down does.
+        return known if known is not None and known[0] == agent else (agent, msgspec.Raw(msgspec.json.encode(plain(agent))))

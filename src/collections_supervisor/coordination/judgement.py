@@ -281,7 +281,8 @@ class _Work:
             "books": "books.escalated",
             "queue": "queue.escalated",
         }
-        who = {"agents": listed(incident.agents)} if incident.kind == "host" else {"agent": incident.agent}
+        # Not `agents`: that is a number in other events, and a log store takes a field in one type only.
+        who = {"names": listed(incident.agents)} if incident.kind == "host" else {"agent": incident.agent}
         self._say(
             "critical",
             events.get(incident.kind, "supervisor.escalated"),

@@ -1,21 +1,21 @@
 """What the coordinator needs of the outside: each port small enough for a complete fake."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.coordination.state import FleetState
-from collections_supervisor.messages import Outage, Report, Standing
+from collections_supervisor.messages import History, Outage, Report, Source, Standing
 from collections_supervisor.system.clock import Clock
 
 
 class Sinks(Protocol):
     """Who is told what: each keeps the newest value only and never makes the coordinator wait."""
 
-    def show(self, report: Report) -> None:
-        """Render this report."""
+    def show(self, report: Report, history: History) -> None:
+        """Render this report, and how it came to that."""
         ...
 
     def notify(self, standing: Standing) -> None:
@@ -43,9 +43,21 @@ class Store(Protocol):
         ...
 
 
+class Histories(Protocol):
+    """Where the last day is kept; like the store, it never raises."""
+
+    async def save(self, history: History) -> bool:
+        """Keep it; False if it could not be written."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """What the coordinator works with."""
 
     clock: Clock
     log: FilteringBoundLogger
     store: Store
+    histories: Histories | None = None
+    """None: it is kept nowhere."""
+    sources: Callable[[], Iterable[Source]] = tuple
+    """Where the agents' signs of life come from, and how fresh they are; asked for at every report."""

@@ -11,7 +11,7 @@ import msgspec
 
 from collections_supervisor.coordination.incident import FURTHEST, Incident
 from collections_supervisor.coordination.incidents import ANY, reminder_due_at
-from collections_supervisor.coordination.state import FleetState, give_up, key_of, note_end
+from collections_supervisor.coordination.state import FleetState, agents_of, count, give_up, key_of, note_end
 from collections_supervisor.messages import Grouped, Notice, Now
 from collections_supervisor.system.naming import subject_of
 
@@ -37,7 +37,7 @@ def rebuild(known: FleetState | None, sent: Iterable[Sent], repeat_after: float,
             by_key[entry.notice.dedup_key].append(entry)
     state = known or FleetState()
     if known is None:
-        state = _lost(state, [entry for entries in by_key.values() for entry in entries])
+        state = _settled(state, [entry for entries in by_key.values() for entry in entries])
     # The newest first: one subject has one open incident.
     for entries in sorted(by_key.values(), key=lambda entries: max(entry.notice.since for entry in entries), reverse=True):
         entries.sort(key=lambda entry: entry.notice.sequence)
@@ -63,8 +63,11 @@ def _find(state: FleetState, dedup_key: str) -> Incident | None:
     return next((one for one in [*state.open.values(), *state.closing.values()] if one.dedup_key == dedup_key), None)
 
 
-def _lost(state: FleetState, entries: list[Sent]) -> FleetState:
+def _settled(state: FleetState, entries: list[Sent]) -> FleetState:
+    """The state with the ends of notices that it did not hear of."""
     for entry in entries:
+        if entry.taken:
+            state = count(state, agents_of(entry.notice), "delivered")
         if entry.lost:
             state = give_up(state, (entry.notice,), entry.error, entry.notice.created_at)
     return state
@@ -73,7 +76,7 @@ def _lost(state: FleetState, entries: list[Sent]) -> FleetState:
 def _catch_up(state: FleetState, incident: Incident, entries: list[Sent]) -> FleetState:
     """The state after an incident that the snapshot knows learned what became of its notices since."""
     outstanding = {notice.sequence for notice in incident.outstanding}
-    state = _lost(state, [entry for entry in entries if entry.notice.sequence in outstanding])
+    state = _settled(state, [entry for entry in entries if entry.notice.sequence in outstanding])
     incident = _with_notices(incident, entries)
     if incident.resolved_at is None and not _is_over(entries):
         return _replace(state, opened={key_of(incident): incident})

@@ -7,8 +7,8 @@ import msgspec
 
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.incidents import is_acknowledged
-from collections_supervisor.coordination.state import FleetState
-from collections_supervisor.messages import AgentReport, BooksAudited, IncidentReport, Report, Verdict
+from collections_supervisor.coordination.state import SHARED, FleetState
+from collections_supervisor.messages import AgentReport, BooksAudited, Durations, IncidentReport, Report, Source, Verdict
 
 SCHEMA = 1
 
@@ -28,8 +28,11 @@ def _is_well(audited: BooksAudited) -> bool:
     return (books is None or books.consistent) and (queues is None or queues.healthy)
 
 
-def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
-    """An agent as it was last told, or unknown where nobody has looked yet, or its watcher is gone."""
+def blind(known: AgentReport | None, name: str, why: str | None, before: AgentReport | None = None) -> AgentReport:
+    """An agent as it was last told, or unknown where nobody has looked yet, or its watcher is gone.
+
+    `before` is what an earlier life of ours told of it: what is counted for ever goes on from there.
+    """
     if known is not None:
         return known if why is None else msgspec.structs.replace(known, status="unknown", detail=why)
     return AgentReport(
@@ -39,7 +42,7 @@ def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
         missed=0,
         last_heartbeat=None,
         next_deadline=None,
-        restarts=0,
+        restarts=before.restarts if before is not None else 0,
         restarts_24h=0,
         budget_left_24h=None,
         errors=(),
@@ -48,6 +51,8 @@ def blind(known: AgentReport | None, name: str, why: str | None) -> AgentReport:
         paused=False,
         held=None,
         next_attempt_at=None,
+        outcomes=before.outcomes if before is not None else {},
+        durations=before.durations if before is not None else Durations(),
     )
 
 
@@ -82,13 +87,14 @@ def build(
     version: str,
     stopped: bool = False,
     audited: BooksAudited | None = None,
+    sources: Iterable[Source] = (),
 ) -> Report:
     """The report of the fleet at one instant."""
     opened = sorted(state.open.values(), key=lambda incident: incident.id)
     of_agent = {name: incident.id for incident in opened for name in incident.agents}
     of_agent |= {incident.agent: incident.id for incident in opened if incident.kind == "agent" and incident.agent is not None}
     named = tuple(
-        agent if agent.incident == (incident := of_agent.get(agent.name)) else msgspec.structs.replace(agent, incident=incident)
+        msgspec.structs.replace(agent, incident=of_agent.get(agent.name), escalations=state.escalations.get(agent.name, {}))
         for agent in agents
     )
     return Report(
@@ -106,4 +112,6 @@ def build(
         books_reason=audited.why_not if audited is not None else "",
         queues=audited.queues if audited is not None else None,
         metrics=audited.activity if audited is not None else None,
+        sources=(*sources, *(audited.sources if audited is not None else ())),
+        escalations=state.escalations.get(SHARED, {}),
     )

@@ -1,14 +1,14 @@
 """What the coordinator knows of the fleet: what it is told at its start, what it keeps over its own death. Structs, pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from collections_supervisor.coordination.incident import FURTHEST, Incident, Mono, Stamp
+from collections_supervisor.coordination.incident import FURTHEST, Count, Incident, Mono, Stamp
 from collections_supervisor.coordination.incidents import is_acknowledged
-from collections_supervisor.messages import AgentChanged, Notice, Role, Standing, Trouble, Undelivered
+from collections_supervisor.messages import AgentChanged, EscalationOutcome, Notice, Role, Standing, Trouble, Undelivered
 from collections_supervisor.system.supervision import STEADY
 
 VERSION = 1
@@ -22,6 +22,12 @@ CLOSING = 500
 
 ENDED = 1000
 """Subjects of which the newest incident is remembered after its end; those that it happened to most recently."""
+
+COUNTED = 1000
+"""Agents of which the fate of notices is counted; those that anything happened to most recently."""
+
+SHARED = ""
+"""In `FleetState.escalations`: notices that are about no single agent. No agent is called so."""
 
 Facts = Mapping[str, AgentChanged]
 """What was last heard of each agent in this life of ours."""
@@ -94,6 +100,8 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True):
     """By kind and subject, the newest `dedup_key` of what is over: under it nothing new is ever told."""
     quiet: Quiet | None = None
     """What a person said of all agents."""
+    escalations: dict[str, dict[EscalationOutcome, Count]] = {}
+    """By agent, what became of the tries to tell a human of it, for ever."""
 
 
 def key_of(incident: Incident) -> str:
@@ -121,6 +129,20 @@ def note_end(ended: Mapping[str, str], dedup_key: str) -> dict[str, str]:
     newest = max(dedup_key, ended.get(subject, ""))
     others = [(key, known) for key, known in ended.items() if key != subject]
     return dict([*others, (subject, newest)][-ENDED:])
+
+
+def count(state: FleetState, agents: Iterable[str | None], outcome: EscalationOutcome) -> FleetState:
+    """The state with one more notice, about these agents, of which that became; None is whatever is no agent."""
+    escalations = dict(state.escalations)
+    for name in {agent or SHARED for agent in agents}:
+        known = escalations.pop(name, {})
+        escalations[name] = {**known, outcome: known.get(outcome, 0) + 1}
+    return msgspec.structs.replace(state, escalations=dict(list(escalations.items())[-COUNTED:]))
+
+
+def agents_of(notice: Notice) -> tuple[str | None, ...]:
+    """Whom a notice tells of."""
+    return tuple(one.agent for one in notice.grouped) or (notice.agent,)
 
 
 def note_crash(state: FleetState, actor: str, error: str, mono: float, wall: datetime) -> FleetState:
@@ -171,4 +193,6 @@ def give_up(state: FleetState, notices: tuple[Notice, ...], error: str, at: date
         )
         for notice in notices
     )
+    for notice in notices:
+        state = count(state, agents_of(notice), "expired")
     return msgspec.structs.replace(state, undelivered=(*state.undelivered, *lost)[-UNDELIVERED:])

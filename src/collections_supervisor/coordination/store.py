@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from collections_supervisor.coordination.aside import put_aside
 from collections_supervisor.coordination.encoding import ReportEncoder
 from collections_supervisor.coordination.snapshot import Loaded, decode_report, decode_snapshot, encode_snapshot
 from collections_supervisor.coordination.state import FleetState
@@ -126,22 +127,7 @@ class SnapshotStore:
 
     async def _without(self, loaded: Loaded, *, touch: bool) -> Loaded:
         """Move what lies there out of the way, and say so."""
-        place, outcome = None, "it stays where it is"
-        self._in_the_way = True
-        try:
-            if touch:
-                place = await set_aside(self._path, self._clock.now().wall)
-                outcome = f"it is kept as {place.name}"
-                self._in_the_way = False
-        except OSError as error:
-            outcome = f"it stays in the way, and nothing is saved until it is gone: {cause_of(error)}"
-        self._log.error(
-            "supervisor.state_set_aside",
-            message=f"{self._path} cannot be used ({loaded.set_aside}); {outcome}",
-            path=str(self._path),
-            reason=loaded.set_aside,
-            kept_as=str(place) if place is not None else None,
-        )
+        self._in_the_way = not await put_aside(self._path, loaded.set_aside, self._clock, self._log, touch=touch)
         return loaded
 
 

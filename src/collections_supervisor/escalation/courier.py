@@ -154,8 +154,7 @@ class Courier:
         await self._outbox.expired(entry.key, channel.name, reason)
         if attempt:
             self._outcomes.log_failed(entry, channel.name, attempt, reason)
+            await self._outcomes.tell_attempted(entry)
         if entry.lost:
             self._outcomes.log_expired(entry)
             await self._outcomes.tell_settled(entry)
-        elif attempt:
-            await self._outcomes.tell_attempted(entry)

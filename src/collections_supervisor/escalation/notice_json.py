@@ -1,15 +1,15 @@
 """The notice as JSON, for programs that pass it on. Pure."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from collections_supervisor.messages import Grouped, Notice
-from collections_supervisor.system.clock import stamp
+from collections_supervisor.messages import Grouped, Impact, IncidentKind, Notice
 from collections_supervisor.system.plain import plain
 from collections_supervisor.system.visible import dated, lines
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 Fields = dict[str, object]
 Severity = Literal["info", "warning", "error", "critical"]
@@ -35,6 +35,47 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """How many groups of channels are used before this one."""
 
 
+class IncidentJson(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the incidents that a grouped notice tells of."""
+
+    incident_id: str
+    dedup_key: str
+    agent: str | None
+    missed_heartbeats: int
+    reason: str
+
+
+class NoticeJson(msgspec.Struct, frozen=True, kw_only=True):
+    """The members of a notice, in order."""
+
+    type: Literal["AGENT_ESCALATION"] = "AGENT_ESCALATION"
+    agent: str | None
+    missed_heartbeats: int
+    timestamp: datetime
+    action_required: str
+    schema: Literal[1] = SCHEMA
+    notice: Literal["opened", "reminder", "resolved"]
+    severity: Severity
+    incident_id: str
+    dedup_key: str
+    """The same over every repeat of its delivery, as is `sequence`."""
+    sequence: int
+    since: datetime
+    last_heartbeat: datetime | None
+    restarts: int
+    reason: str
+    host: str
+    text: str
+    """What a person reads."""
+    kind: IncidentKind
+    recipient: str
+    attempt: int | msgspec.UnsetType = msgspec.UNSET
+    merged: bool
+    evidence: str | None
+    impact: Impact | None
+    incidents: tuple[IncidentJson, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 def severity(notice: Notice, rung: int) -> Severity:
     """The further up the rungs the worse, and one step worse while restarts are held."""
     return "info" if notice.notice == "resolved" else _LEVELS[min(rung + notice.held, len(_LEVELS) - 1)]
@@ -58,36 +99,33 @@ def notice_fields(notice: Notice, envelope: Envelope, *, attempt: int | None, sh
     `attempt` is left out where it is None. `short` names only the first incidents of a grouped notice.
     """
     notice = fitted(notice)
-    fields: Fields = {
-        "type": "AGENT_ESCALATION",
-        "agent": notice.agent,
-        "missed_heartbeats": notice.missed,
-        "timestamp": stamp(notice.created_at),
-        "action_required": "None, it is over" if notice.notice == "resolved" else "A person must look at it",
-        "schema": SCHEMA,
-        "notice": notice.notice,
-        "severity": severity(notice, envelope.rung),
-        "incident_id": notice.incident_id,
-        "dedup_key": notice.dedup_key,
-        "sequence": notice.sequence,
-        "since": stamp(notice.since),
-        "last_heartbeat": stamp(notice.last_heartbeat) if notice.last_heartbeat is not None else None,
-        "restarts": notice.restarts,
-        "reason": notice.reason,
-        "host": envelope.host,
-        "text": text_of(notice),
-        "kind": notice.kind,
-        "recipient": envelope.recipient,
-        "attempt": attempt,
-        "merged": notice.merged,
-        "evidence": notice.evidence or None,
-        "impact": plain(notice.impact) if notice.impact is not None else None,
-    }
-    if attempt is None:
-        del fields["attempt"]
-    if notice.grouped:
-        fields["incidents"] = [_incident(each, short=short) for each in notice.grouped[: LISTED if short else None]]
-    return fields
+    grouped = tuple(_incident(each, short=short) for each in notice.grouped[: LISTED if short else None])
+    return plain(
+        NoticeJson(
+            agent=notice.agent,
+            missed_heartbeats=notice.missed,
+            timestamp=notice.created_at,
+            action_required="None, it is over" if notice.notice == "resolved" else "A person must look at it",
+            notice=notice.notice,
+            severity=severity(notice, envelope.rung),
+            incident_id=notice.incident_id,
+            dedup_key=notice.dedup_key,
+            sequence=notice.sequence,
+            since=notice.since,
+            last_heartbeat=notice.last_heartbeat,
+            restarts=notice.restarts,
+            reason=notice.reason,
+            host=envelope.host,
+            text=text_of(notice),
+            kind=notice.kind,
+            recipient=envelope.recipient,
+            attempt=attempt if attempt is not None else msgspec.UNSET,
+            merged=notice.merged,
+            evidence=notice.evidence or None,
+            impact=notice.impact,
+            incidents=grouped or msgspec.UNSET,
+        )
+    )
 
 
 def encode_notice(notice: Notice, envelope: Envelope, *, attempt: int) -> bytes:
@@ -102,14 +140,14 @@ def message(notice: Notice, envelope: Envelope, *, attempt: int | None) -> str:
     return f"{text}\n\n{msgspec.json.encode(fields).decode()}"
 
 
-def _incident(grouped: Grouped, *, short: bool) -> Fields:
-    return {
-        "incident_id": grouped.incident_id,
-        "dedup_key": grouped.dedup_key,
-        "agent": grouped.agent,
-        "missed_heartbeats": grouped.missed,
-        "reason": _printable(grouped.reason, _SHORT_REASON) if short else grouped.reason,
-    }
+def _incident(grouped: Grouped, *, short: bool) -> IncidentJson:
+    return IncidentJson(
+        incident_id=grouped.incident_id,
+        dedup_key=grouped.dedup_key,
+        agent=grouped.agent,
+        missed_heartbeats=grouped.missed,
+        reason=_printable(grouped.reason, _SHORT_REASON) if short else grouped.reason,
+    )
 
 
 def text_of(notice: Notice) -> str:

@@ -68,18 +68,18 @@ class Outcomes:
             await self._heard(NoticeDelivered(dedup_key=dedup_key, sequence=sequence, channel=channel, attempts=attempts, at=at))
 
     async def tell_attempted(self, entry: Entry) -> None:
-        """Tell the owner why it is not delivered yet; where one channel took it, the others are no concern of his."""
-        if not entry.taken_by:
-            dedup_key, sequence = entry.key
-            await self._heard(
-                NoticeAttempted(
-                    dedup_key=dedup_key,
-                    sequence=sequence,
-                    attempts=entry.attempts,
-                    error=entry.error,
-                    next_at=entry.next_at,
-                )
+        """Tell the owner why it is not delivered yet; where one channel took it, only that another one has a problem."""
+        dedup_key, sequence = entry.key
+        await self._heard(
+            NoticeAttempted(
+                dedup_key=dedup_key,
+                sequence=sequence,
+                attempts=entry.attempts,
+                error=entry.error,
+                next_at=entry.next_at,
+                taken=bool(entry.taken_by),
             )
+        )
 
     async def _heard(self, message: Message) -> bool:
         """Hand it over. What is not heard is asked for again by the owner, or replaced by the next try."""

@@ -1,6 +1,9 @@
 """What people read of the books: amounts, queues and numbers in words. Pure."""
 
+import re
 from collections.abc import Iterator
+from decimal import Context, Decimal
+from typing import NamedTuple
 
 from collections_supervisor.messages import ActivityReport, Amounts, BooksReport, Finding, Group, QueueReport, Report
 from collections_supervisor.system.clock import span
@@ -9,6 +12,20 @@ GROUPS: tuple[Group, ...] = ("unpaid", "paid", "escalated", "review")
 
 NOTHING = "0"
 NOT_COMPARED = "-"
+
+_AMOUNT = re.compile(r"-?[0-9]{1,60}(\.[0-9]{1,60})?")
+_EXACT = Context(prec=200)
+"""Enough for the difference of any two such amounts."""
+
+
+class Money(NamedTuple):
+    """What is known of the invoices of one status in one currency; None was not compared."""
+
+    currency: str
+    files: str
+    ledger: str | None
+    difference: str | None
+    differs: bool
 
 
 def amounts(known: Amounts) -> str:
@@ -50,6 +67,40 @@ def rows_by_currency(books: BooksReport) -> Iterator[tuple[str, str, str, str]]:
             yield *head, sums[0], sums[1] if ledger != NOT_COMPARED else NOT_COMPARED
 
 
+def money(books: BooksReport) -> list[tuple[Group, int, list[Money]]]:
+    """By status: how many invoices, and for each currency what the files and the ledger say and by how much they differ."""
+    if books.totals is None:
+        return []
+    found: list[tuple[Group, int, list[Money]]] = []
+    for group in GROUPS:
+        total = getattr(books.totals, group)
+        ledger: Amounts | None = getattr(books.ledger, group, None) if books.ledger is not None else None
+        currencies = sorted({*total.amounts, *(ledger or {})})
+        compared = [_money(currency, total.amounts, ledger) for currency in currencies]
+        nothing = Money("none", NOTHING, None if ledger is None else NOTHING, None if ledger is None else NOTHING, False)
+        found.append((group, total.count, compared or [nothing]))
+    return found
+
+
+def _money(currency: str, files: Amounts, ledger: Amounts | None) -> Money:
+    ours = files.get(currency, "0.00")
+    if ledger is None:
+        return Money(currency, grouped(ours), None, None, False)
+    theirs = ledger.get(currency, "0.00")
+    if not (_AMOUNT.fullmatch(ours) and _AMOUNT.fullmatch(theirs)):
+        return Money(currency, grouped(ours), grouped(theirs), None, ours != theirs)
+    difference = _EXACT.subtract(Decimal(theirs), Decimal(ours))
+    return Money(currency, grouped(ours), grouped(theirs), grouped(f"{difference:f}"), bool(difference))
+
+
+def by_invoice(findings: tuple[Finding, ...]) -> list[tuple[str | None, list[Finding]]]:
+    """The findings of each invoice together, in the order in which each invoice is first named; None: of no single invoice."""
+    found: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.invoice, []).append(finding)
+    return list(found.items())
+
+
 def agreement(books: BooksReport) -> str:
     """Whether the books agree, and how many findings there are."""
     errors = sum(1 for finding in books.findings if finding.severity == "error")
@@ -76,16 +127,22 @@ def queue_state(queue: QueueReport) -> str:
 
 def activity(seen: ActivityReport) -> Iterator[tuple[str, str]]:
     """Each number of the last hours with its name; what nothing tells is left out."""
+    for name, number in numbers(seen):
+        if number is not None:
+            yield name, number
+
+
+def numbers(seen: ActivityReport) -> Iterator[tuple[str, str | None]]:
+    """Each number of the last hours with its name; None: nothing tells."""
     for name, number in (
         ("e-mails sent", seen.emails_sent),
         ("payments detected", seen.payments_detected),
         ("errors logged", seen.errors),
     ):
-        if number is not None:
-            yield name, f"{number:,}"
-    if seen.payment_latency_s is not None:
-        latency = seen.payment_latency_s
-        yield "until a payment was detected", f"{span(latency.mean)} on average, {span(latency.p95)} for 95 %"
+        yield name, f"{number:,}" if number is not None else None
+    latency = seen.payment_latency_s
+    known = f"{span(latency.mean)} on average, {span(latency.p95)} for 95 %" if latency is not None else None
+    yield "until a payment was detected", known
 
 
 def has_books(report: Report) -> bool:

@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from datetime import datetime
 from typing import Literal
+from zlib import crc32
 
-from collections_supervisor.messages import AgentReport, IncidentReport, Report, Status
+from collections_supervisor.messages import AgentError, AgentReport, IncidentReport, Report, Status
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.naming import spoken
 from collections_supervisor.system.visible import dated, one_line
@@ -29,6 +30,8 @@ _MARKS: dict[Tone, str] = {"alarm": "✖", "bad": "▲", "warn": "▲", "idle": 
 STALE = "Nothing newer is known: by now it may be different."
 
 _LONGEST_TEXT = 300
+_STEPS = 3
+"""Of an incident of many agents: more would be a table."""
 
 
 def clean(text: str, limit: int = _LONGEST_TEXT) -> str:
@@ -145,16 +148,19 @@ def subject(incident: IncidentReport) -> str:
 
 
 def told(incident: IncidentReport, recipient: str, report: Report) -> str:
-    """Whether a human knows of an incident, and if not, why and what happens next."""
+    """Whether a human knows of an incident, and if not, since when, why and what happens next."""
     tries = f"{incident.attempts} {'try' if incident.attempts == 1 else 'tries'}"
-    if incident.delivered:
-        return f"{recipient} was told" + (f", after {tries}" if incident.attempts > 1 else "")
     error = clean(incident.error).rstrip(".")
-    if not incident.attempts:
-        if error:
-            return f"could not tell {recipient}: {error}"
+    if incident.delivered:
+        lost = f"; what was new since could not be delivered: {error}" if error else ""
+        return f"{recipient} was told" + (f", after {tries}" if incident.attempts > 1 and not error else "") + lost
+    if not incident.attempts and not error:
         return f"{recipient} is not told yet ({'left to the next run' if report.stopped_at is not None else 'about to be sent'})"
-    return f"could not tell {recipient}: {error or 'no reason known'} ({tries}, {_next_try(incident, report)})"
+    # Nobody was told ever since it was opened.
+    since = f"could not tell {recipient} since {clock(incident.opened_at, report.generated_at)} UTC"
+    if not incident.attempts:
+        return f"{since}: {error}"
+    return f"{since}: {error or 'no reason known'} ({tries}, {_next_try(incident, report)})"
 
 
 def _next_try(incident: IncidentReport, report: Report) -> str:
@@ -169,6 +175,55 @@ def _next_try(incident: IncidentReport, report: Report) -> str:
     return f"next at {clock(incident.next_at, now)} UTC, {ago(incident.next_at, now)}"
 
 
+def next_step(incident: IncidentReport, report: Report) -> str:
+    """What happens next to an incident if nobody does anything."""
+    if report.stopped_at is not None:
+        return "none: nothing is being watched"
+    concerned = {incident.agent, *incident.agents}
+    agents = [agent for agent in report.agents if agent.name in concerned]
+    steps = [
+        f"{_restart_of(agent, incident)} {_when(agent.next_attempt_at, report)}" for agent in agents if agent.next_attempt_at
+    ]
+    if incident.next_at is not None and (incident.error or not incident.delivered):
+        steps.append(f"another try to deliver it {_when(incident.next_at, report)}")
+    if incident.recovered_at is not None:
+        steps.append("it closes once the beats stay regular")
+    held = next((agent.held for agent in agents if agent.held is not None), None)
+    if held is not None:
+        until = (
+            f"until {clock(held.until, report.generated_at)} UTC"
+            if held.until is not None
+            else "until it recovers or a person acts"
+        )
+        steps.append(f"no restart {until}")
+    return "; ".join(steps[:_STEPS]) or "it waits for a person"
+
+
+def _restart_of(agent: AgentReport, incident: IncidentReport) -> str:
+    return "restart" if agent.name == incident.agent else f"restart of {clean(agent.name, 80)}"
+
+
+def _when(instant: datetime | None, report: Report) -> str:
+    if instant is None or instant <= report.generated_at:
+        return "now"
+    return f"at {clock(instant, report.generated_at)} UTC, {ago(instant, report.generated_at)}"
+
+
+def misses(agent: AgentReport) -> str:
+    """How many misses, and at how many a human is told."""
+    return str(agent.missed) if agent.miss_threshold is None else f"{agent.missed} of {agent.miss_threshold}"
+
+
+def newest_errors(agent: AgentReport) -> list[AgentError]:
+    """What went wrong with it, the newest first."""
+    return sorted(agent.errors, key=lambda error: error.timestamp, reverse=True)
+
+
+def details_id(agent: AgentReport) -> str:
+    """A name for a part of the page that is the same in every edition and safe wherever it stands."""
+    return f"errors-{crc32(agent.name.encode(errors='replace')):08x}"
+
+
 def refresh_after(interval: float) -> int:
     """Seconds after which a browser loads the page again, for a page that is written every `interval` seconds.
 
@@ -181,3 +236,8 @@ def refresh_after(interval: float) -> int:
 def stale_after(interval: float) -> float:
     """Seconds after which a page that was not renewed is out of date: two intervals, and time for a browser to reload it."""
     return max(2 * interval, interval + 15)
+
+
+def lost_after(interval: float) -> float:
+    """Seconds after which it is no delay any more: three intervals."""
+    return stale_after(interval) + max(interval, 15.0)

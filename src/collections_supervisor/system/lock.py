@@ -8,12 +8,22 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 RETRY = 0.05
 """Seconds between two tries to get a lock that is held for a short while."""
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _HOLDER = re.compile(rb"([0-9]{1,10})( once)?\n")
+
+
+class Holder(NamedTuple):
+    """Who has the lock."""
+
+    pid: int | None
+    """None if it has not written it yet."""
+    once: bool = False
+    """It makes a single sweep."""
 
 
 class LockHeldError(Exception):
@@ -54,8 +64,8 @@ class Lock:
         try:
             take(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            found = _HOLDER.fullmatch(os.pread(self._fd, 32, 0))
-            raise LockHeldError(path, int(found[1]) if found else None, once=bool(found and found[2])) from None
+            holder = _named_in(self._fd)
+            raise LockHeldError(path, holder.pid, once=holder.once) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -80,6 +90,43 @@ class Lock:
     def close(self) -> None:
         """Let go of it. The file stays: removing it would let two holders lock two files of one name."""
         os.close(self._fd)
+
+
+def find_holder(path: Path, *, take: Callable[[int, int], None] = fcntl.flock) -> Holder | None:
+    """Who has the lock, None if nobody does; for somebody who does not want it. Raises OSError if that cannot be found out."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        # There is no asking without taking. Shared and given back at once: whoever wants it at this moment tries again.
+        take(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named_in(fd)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        named = _named_in(fd)
+        return named if named.pid is not None and _lives(named.pid) else None
+    else:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _named_in(fd: int) -> Holder:
+    found = _HOLDER.fullmatch(os.pread(fd, 32, 0))
+    return Holder(int(found[1]), once=bool(found[2])) if found else Holder(None)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def wait_for_lock(path: Path, *, once: bool = False, seconds: float = 10.0) -> Lock:

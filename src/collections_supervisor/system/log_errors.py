@@ -6,6 +6,8 @@ from itertools import islice
 from traceback import walk_tb
 from types import TracebackType
 
+import msgspec
+
 from collections_supervisor.system.log_budget import Budget, Plain
 
 MAX_FRAMES = 16
@@ -28,6 +30,27 @@ def error_value(error: BaseException, budget: Budget) -> dict[str, Plain]:
 def error_text(text: str, budget: Budget) -> dict[str, Plain]:
     """An error of which only a text is known, in the same shape: a field has one type in every log store."""
     return {"type": "", "message": budget.text(text), "frames": []}
+
+
+def described(error: Plain) -> tuple[str, str, str]:
+    """Type, message and stack trace of an error in this shape; of anything else its text is the message."""
+    if not isinstance(error, dict) or "frames" not in error:
+        return "", error if isinstance(error, str) else msgspec.json.encode(error).decode(), ""
+    causes = error.get("causes")
+    errors = [error, *(each for each in causes if isinstance(each, dict))] if isinstance(causes, list) else [error]
+    trace = "\ncaused by:\n".join(map(_trace, errors)) if error["frames"] or causes else ""
+    return str(error.get("type", "")), str(error.get("message", "")), trace
+
+
+def _trace(error: dict[str, Plain]) -> str:
+    """As Python writes it, which is what tools look for: the innermost frame last."""
+    frames = error.get("frames")
+    places = [
+        f'  File "{frame.get("file")}", line {frame.get("line")}, in {frame.get("function")}\n'
+        for frame in reversed(frames if isinstance(frames, list) else [])
+        if isinstance(frame, dict)
+    ]
+    return f"Traceback (most recent call last):\n{''.join(places)}{error.get('type')}: {error.get('message')}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

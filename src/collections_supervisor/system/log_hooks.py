@@ -74,8 +74,10 @@ class Hooks:
 
     def on_loop_exception(self, _loop: object, context: Mapping[str, Any]) -> None:
         """For the event loop's `set_exception_handler`."""
-        told = {name: value for name, value in context.items() if name not in {"message", "exception"}}
-        self._tell("error", "asyncio", context.get("message", "error in the event loop"), context.get("exception"), told)
+        # In one text: the names are anybody's, and a log store must not get a field of ours in another type.
+        rest = ", ".join(f"{name}={_shown(value)}" for name, value in context.items() if name not in {"message", "exception"})
+        message = context.get("message", "error in the event loop")
+        self._tell("error", "asyncio", message, context.get("exception"), {"context": rest} if rest else None)
 
     def _replace(self, owner: object, name: str, ours: object) -> None:
         self._undo.append(partial(setattr, owner, name, getattr(owner, name)))
@@ -119,7 +121,14 @@ class Hooks:
 
     def _on_unraisable(self, args: "sys.UnraisableHookArgs") -> None:
         message = f"{args.err_msg or 'exception ignored'}: {args.exc_type.__name__}"
-        self._tell("error", "sys.unraisablehook", message, args.exc_value, {"object": args.object})
+        self._tell("error", "sys.unraisablehook", message, args.exc_value, {"object": _shown(args.object)})
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - what could not be finalized may well not be shown either
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 class _Handler(logging.Handler):

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from collections_supervisor.messages import Level
-from collections_supervisor.system.log_render import Parts
+from collections_supervisor.system.log_layouts import Parts
 
 MAX_LINES = 10_000
 MAX_BYTES = 8 * 2**20

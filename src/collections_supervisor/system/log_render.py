@@ -4,16 +4,15 @@ import sys
 from collections.abc import MutableMapping
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple, TypeAlias, cast
+from typing import cast
 
 import msgspec
 
 from collections_supervisor.system.log_budget import MAX_NODES, Budget, Plain, clip
 from collections_supervisor.system.log_errors import error_text, error_value
+from collections_supervisor.system.log_layouts import LAYOUTS, Always, Fields, Parts, Preset
 from collections_supervisor.system.log_values import free_name, key_text, plain
 
-SCHEMA = 1
-SERVICE = "collections-supervisor"
 SMALLEST_LINE = 1000
 """Bytes in which the fields that every line has find room, however they are spelt."""
 SEQ_DIGITS = 20
@@ -22,30 +21,16 @@ SHORTEST_TEXT = 16
 BYTES_PER_MEMBER = 64
 RESERVED = frozenset({"timestamp", "level", "event", "message", "schema", "service", "version", "run_id", "seq", "truncated"})
 
-Fields: TypeAlias = dict[str, Plain]
 _encode = msgspec.json.Encoder().encode
-
-
-class Parts(NamedTuple):
-    """A line without its sequence number, which belongs between the two and is known only when the line is queued."""
-
-    head: bytes
-    tail: bytes
 
 
 class LineRenderer:
     """Renders the events of one run of the program."""
 
-    def __init__(self, *, run_id: str, version: str, max_bytes: int) -> None:
+    def __init__(self, *, run_id: str, version: str, max_bytes: int, preset: Preset = "json") -> None:
         """`max_bytes` counts the newline; less than `SMALLEST_LINE` is taken as that."""
         self.set_limit(max_bytes)
-        constant = {
-            "schema": SCHEMA,
-            "service": SERVICE,
-            "version": clip(version, SHORT_NAME),
-            "run_id": clip(run_id, SHORT_NAME),
-        }
-        self._middle = b"," + _encode(constant)[1:-1] + b',"seq":'
+        self._layout = LAYOUTS[preset](clip(version, SHORT_NAME), clip(run_id, SHORT_NAME))
 
     def set_limit(self, max_bytes: int) -> None:
         """Make no line longer than this from now on."""
@@ -65,35 +50,32 @@ class LineRenderer:
         budget = Budget(self._max_bytes)
         event = _sentence(fields.pop("event", ""), budget)
         message = _sentence(fields.pop("message", event), budget)
-        always: Fields = {"timestamp": _stamp(wall), "level": level, "event": event, "message": message}
+        always = Always(_stamp(wall), level, event, message)
         shown = _shown(fields, budget)
+        if "error" in shown:
+            shown |= self._layout.told(shown["error"])
         if not budget.truncated:
-            whole = self._assembled(always, shown)
+            whole = self._layout.parts(always, shown)
             if self._fits(whole):
                 return whole
         return self._shortened(always, shown)
 
-    def _assembled(self, always: Fields, shown: Fields) -> Parts:
-        tail = b"," + _encode(shown)[1:] + b"\n" if shown else b"}\n"
-        return Parts(_encode(always)[:-1] + self._middle, tail)
-
     def _fits(self, parts: Parts) -> bool:
         return len(parts.head) + len(parts.tail) + SEQ_DIGITS <= self._max_bytes
 
-    def _shortened(self, always: Fields, shown: Fields) -> Parts:
+    def _shortened(self, always: Always, shown: Fields) -> Parts:
         """Halve the longest texts and lists until it fits; if that is not enough, do without the largest fields."""
         limit = self._max_bytes
         while limit >= SHORTEST_TEXT:
-            names = {"event": _clipped(always["event"], max(limit, SHORT_NAME)), "message": _clipped(always["message"], limit)}
-            short_always: Fields = always | names
+            short_always = always._replace(event=clip(always.event, max(limit, SHORT_NAME)), message=clip(always.message, limit))
             short = {name: _clipped(value, limit) for name, value in shown.items()}
-            parts = self._assembled(short_always, short | {"truncated": True})
+            parts = self._layout.parts(short_always, short | {"truncated": True})
             if self._fits(parts):
                 return parts
             limit //= 2
-        bare = self._assembled(short_always, {"truncated": True})
+        bare = self._layout.parts(short_always, {"truncated": True})
         room = self._max_bytes - SEQ_DIGITS - len(bare.head) - len(bare.tail)
-        return self._assembled(short_always, _smallest(short, room) | {"truncated": True})
+        return self._layout.parts(short_always, _smallest(short, room) | {"truncated": True})
 
 
 def _stamp(wall: datetime) -> str:

@@ -11,7 +11,9 @@ from typing import Protocol, TypeAlias
 View: TypeAlias = Callable[[bytes], bytes]
 
 CHECK_S = 0.4
-"""Seconds between two looks at whether the file is still the one with that name."""
+"""Seconds between two looks, while nothing is written, at whether the file is still the one with that name."""
+GAP_S = 0.05
+"""Seconds that lines are kept while a file that was renamed has no successor yet."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PASSING = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM})
 
@@ -117,18 +119,18 @@ class FileTarget(_Descriptor):
         self.name = str(path)
         self._path = path
         self._monotonic = monotonic
-        self._next_check = 0.0
-        self._was_missing = False
+        self._identity = (0, 0)
+        self._missing_since: float | None = None
+        self._no_complaint_until = 0.0
 
     def refresh(self) -> bool:
-        """Open the file unless the one that is open has its name; looks at most every `CHECK_S` seconds."""
-        if self._descriptor >= 0:
-            now = self._monotonic()
-            if now < self._next_check:
-                return False
-            self._next_check = now + CHECK_S
-            if self._is_current():
-                return False
+        """Open the file unless the one that is open has its name.
+
+        Looked at for each line: a reader that sees the file being renamed, as rsyslog does, reads it to its end and leaves it,
+        and would never see a line that was written there later.
+        """
+        if self._descriptor >= 0 and self._is_current():
+            return False
         self._open()
         return True
 
@@ -147,13 +149,24 @@ class FileTarget(_Descriptor):
 
     def _is_current(self) -> bool:
         try:
-            found, ours = self._path.stat(), os.fstat(self._descriptor)
+            found = os.stat(self.name)  # noqa: PTH116 - a path object would double what a line costs here
         except FileNotFoundError:
             # Rotation renames first and creates then: a file made by us in between would be in its way.
-            waited, self._was_missing = self._was_missing, True
-            return not waited
-        self._was_missing = False
-        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+            now = self._monotonic()
+            if self._missing_since is None:
+                self._missing_since = now
+            if now < self._missing_since + GAP_S:
+                raise BlockingIOError(errno.EAGAIN, "the file is being rotated", self.name) from None
+            return now < self._missing_since + CHECK_S
+        except OSError:
+            # The file that is open can be written to all the same.
+            now = self._monotonic()
+            if now < self._no_complaint_until:
+                return True
+            self._no_complaint_until = now + CHECK_S
+            raise
+        self._missing_since = None
+        return (found.st_dev, found.st_ino) == self._identity
 
     def _open(self) -> None:
         _make_private_folders(self._path.parent)
@@ -161,15 +174,16 @@ class FileTarget(_Descriptor):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
         descriptor = os.open(self._path, flags, 0o600)
         try:
-            if _ends_within_a_line(self._path, descriptor):
+            status = os.fstat(descriptor)
+            if _ends_within_a_line(self._path, status):
                 os.write(descriptor, b"\n")
         except OSError:
             os.close(descriptor)
             raise
         self.close()
         self._descriptor = descriptor
-        self._was_missing = False
-        self._next_check = self._monotonic() + CHECK_S
+        self._identity = (status.st_dev, status.st_ino)
+        self._missing_since = None
 
 
 def _make_private_folders(folder: Path) -> None:
@@ -178,9 +192,8 @@ def _make_private_folders(folder: Path) -> None:
         one.mkdir(mode=0o700, exist_ok=True)
 
 
-def _ends_within_a_line(path: Path, descriptor: int) -> bool:
+def _ends_within_a_line(path: Path, status: os.stat_result) -> bool:
     """Whether a writer that was killed, or met a full disk, left the beginning of a line there."""
-    status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
         return False
     try:

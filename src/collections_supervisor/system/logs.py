@@ -16,8 +16,9 @@ from collections_supervisor.config.schema import LoggingConfig
 from collections_supervisor.messages import Level
 from collections_supervisor.system.log_console import ConsoleView
 from collections_supervisor.system.log_hooks import Hooks
+from collections_supervisor.system.log_layouts import Parts, Preset
 from collections_supervisor.system.log_queue import Counts, LineQueue
-from collections_supervisor.system.log_render import LineRenderer, Parts
+from collections_supervisor.system.log_render import LineRenderer
 from collections_supervisor.system.log_sink import Sink
 from collections_supervisor.system.log_target import FileTarget, StreamTarget, Target, View, is_temporary
 
@@ -89,7 +90,9 @@ def open_log(
 
     Raises `OSError` naming the file if `config.file` cannot be opened, unless it is for want of space, which may come back.
     """
-    renderer = LineRenderer(run_id=run_id, version=version, max_bytes=config.max_event_bytes)
+    # Lines for people are made of those in `json`, which is also what a fallback gets in their place.
+    preset: Preset = config.format if config.format in ("ecs", "gcp") else "json"
+    renderer = LineRenderer(run_id=run_id, version=version, max_bytes=config.max_event_bytes, preset=preset)
     render = partial(_now, renderer)
     target = _target(config, fd)
     lines = LineQueue(render)

@@ -1,0 +1,52 @@
+"""What `status` answers: what the daemon knows now, in words for people and for programs."""
+
+from datetime import datetime
+
+from collections_supervisor.app.saved import Saved, find_daemon, read_saved
+from collections_supervisor.config.schema import Config
+from collections_supervisor.reporting.report_json import encode_report
+from collections_supervisor.reporting.table import format_report
+from collections_supervisor.reporting.text import wrap
+from collections_supervisor.system.clock import span
+
+HEALTHY = 0
+UNHEALTHY = 1
+CANNOT_TELL = 3
+"""Exit statuses; the last one without a living daemon."""
+
+
+async def ask(config: Config, now: datetime) -> Saved:
+    """What the daemon knows; without one what the last one knew, as stale. Raises UnknownStateError if there is nothing.
+
+    The one place where a running daemon is asked: what it saves is at most about a second behind what it knows.
+    """
+    return await read_saved(config, now, find_daemon(config))
+
+
+def exit_status(saved: Saved) -> int:
+    """What it comes to."""
+    if saved.daemon is None:
+        return CANNOT_TELL
+    return HEALTHY if saved.report.verdict == "healthy" else UNHEALTHY
+
+
+def table(saved: Saved, width: int, colour: bool) -> str:
+    """The report, and how old it is."""
+    lines = format_report(saved.report, width, colour), "\n", *(f"{line}\n" for line in wrap(source(saved), max(width, 40)))
+    return "".join(lines)
+
+
+def as_json(saved: Saved) -> bytes:
+    """The report as one line, in UTF-8 whatever the surroundings speak."""
+    return encode_report(saved.report)
+
+
+def source(saved: Saved) -> str:
+    """Where it comes from, and how old it is."""
+    age = span(saved.age_s)
+    if saved.daemon is None:
+        return f"No supervisor runs; this was saved {age} ago."
+    who = f"process {saved.daemon.pid}" if saved.daemon.pid is not None else "its process is not known"
+    if saved.report.stale:
+        return f"The supervisor ({who}) runs, and has saved nothing for {age}."
+    return f"Saved by the running supervisor ({who}) {age} ago."
