@@ -331,3 +331,35 @@ def test_the_shell_completes_the_names_of_agents(site: Any) -> None:
     variables = {"_COLLECTIONS_SUPERVISOR_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
     through = ["env", *(f"{name}={value}" for name, value in variables.items())]
     assert site.call(through=through).stdout.split() == ["plain,mailer", "plain,main"]
+
+
+def test_channels_books_metrics_and_the_level_of_the_log_change_on_the_spot(site: Any) -> None:
+    site.beat("dead", ago=60)
+    other = site.root / "other.jsonl"
+    broken = {"channels": [{"kind": "command", "command": ["false"]}]}
+    site.configure([{"name": "dead", **TELL_ONLY}], escalation=broken)
+    daemon = site.run()
+    daemon.wait_for("escalation.failed", agent="dead")
+    child = daemon.process.pid
+    site.ledger()
+    site.invoice("a/INV-1.json", {"invoice_number": "INV-1", "amount": "5.00", "currency": "USD", "status": "unpaid"})
+    places = {"state_dir": "invoices", "ledger": "ledger.md", "queue_dir": "cache/queues", "cache_dir": "cache"}
+    site.configure(
+        [{"name": "dead", **TELL_ONLY}],
+        escalation={"channels": [{"kind": "command", "command": ["sh", "-c", 'cat >> "$0"', str(other)]}]},
+        books={"enabled": True, **places},
+        metrics={"path": "m.prom"},
+        logging={"level": "warning"},
+    )
+    said = done(site, "reload")
+    assert "escalation.channels" in said
+    [notice] = site.until(lambda: site.read_lines(other))
+    assert (notice["agent"], notice["notice"]) == ("dead", "opened")
+    site.until(lambda: "config_reloads_total" in ((site.root / "m.prom").read_text() if (site.root / "m.prom").exists() else ""))
+    daemon.wait_for("books.finding", level="error")
+    assert daemon.of("supervisor.reloaded") == [], "that is worth an info only"
+    assert daemon.process.pid == child
+    site.configure([{"name": "dead", **TELL_ONLY}], logging={"level": "info"})
+    assert "books.enabled: true -> false" in done(site, "reload")
+    daemon.wait_for("supervisor.reloaded")
+    site.until(lambda: site.embedded(site.page_path)["books"] is None)
