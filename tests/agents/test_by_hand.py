@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collections_supervisor.agents.state import ActionRecord, Resumed
+from collections_supervisor.agents.state import ActionRecord, Resumed, SlotGranted
 from collections_supervisor.messages import ActionOutcome, AgentCommand
 
 Make = Callable[..., Any]
@@ -92,6 +92,17 @@ def test_while_one_runs_there_is_no_second_one(agent: Make, script: Any) -> None
     assert answer.sentence.startswith("a restart of payment-watcher runs already since 2026-11-22T12:16:40")
     world.run(MISS + 90)
     assert (len(world.starts), world.overlapped) == (1, False)
+
+
+def test_a_turn_that_was_granted_to_the_one_before_it_is_not_given_back(agent: Make, script: Any) -> None:
+    world = agent(does=script(duration=60.0))
+    world.at = lambda *_: None  # nobody says that it has its turn, as yet
+    world.run(MISS + 1)
+    waiting = world.state.attempt.request.action_id
+    del world.at
+    world.handle(RESTART)
+    assert world.state.attempt.phase == "running"
+    assert world.handle(SlotGranted(action_id=waiting)) == [], "the slot is that of the restart that runs"
 
 
 def test_the_wait_for_a_proof_gives_way_to_it(agent: Make, script: Any) -> None:

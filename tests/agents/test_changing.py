@@ -78,8 +78,9 @@ def test_a_larger_budget_ends_a_hold_for_want_of_budget_and_another_change_does_
     world = agent(does=script(duration=1.0, outcome=FAILED), restart={"per_hour": 1, "attempts_per_incident": 0})
     world.run(MISS + 120)
     assert world.state.hold.kind == "budget"
+    said = len(world.of("agent.restart.skipped"))
     change(world, restart={"message": "wake up"})
-    assert world.state.hold.kind == "budget"
+    assert (world.state.hold.kind, len(world.of("agent.restart.skipped"))) == ("budget", said)
     change(world, restart={"per_hour": 2})
     world.run(world.now + 1)
     assert len(world.starts) == 2

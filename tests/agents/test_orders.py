@@ -96,6 +96,15 @@ async def test_a_restart_by_hand_is_made_once_though_another_still_looks_into_th
         assert (len(outside.runs), fleet.last().restarts) == (1, 1)
 
 
+async def test_the_end_of_one_is_seen_in_time_during_a_pause_too(fleet: Fleet) -> None:
+    async with fleet.watching((policy(), Outside([Script(duration=5.0)], beats=[0.0]))):
+        await anyio.sleep(10.0)
+        await fleet.made[0].ask(AgentCommand(what="pause"))
+        begun = await fleet.made[0].ask(RESTART)
+        with anyio.fail_after(5.0 + 300.0 + 1.5):
+            assert "no heartbeat within" in (await fleet.made[0].ending(begun.action_id)).sentence
+
+
 async def test_who_gives_up_waiting_leaves_nothing_behind(fleet: Fleet) -> None:
     async with fleet.watching((policy(), Outside([Script(duration=50.0)], beats=[0.0]))):
         await anyio.sleep(1.0)

@@ -1025,6 +1025,16 @@ async def test_the_pause_of_all_ends_by_itself(stage: Stage) -> None:
     assert [entry["reason"] for entry in stage.log.of("agent.resumed")] == ["its time is over"]
 
 
+async def test_what_was_told_is_on_disk_at_once_for_whoever_waits(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        for missed in range(5):
+            await stage.tell(AgentChanged(report=make_report(missed=missed), trouble=None))
+            begun = anyio.current_time()
+            assert await stage.coordinator.kept()
+            assert anyio.current_time() - begun < GATHER + 0.001
+            assert stage.store.saves[-1][0].agents[0].missed == missed
+
+
 async def test_what_the_disk_refuses_is_not_kept(stage: Stage) -> None:
     stage.store.refuses = True
     async with stage.running():
