@@ -3,28 +3,31 @@
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from collections_supervisor import __version__
-from collections_supervisor.config.problems import ConfigError
+from collections_supervisor import __version__, steering
+from collections_supervisor.terminal import (
+    CANNOT_TELL,
+    CONFIGURATION,
+    INTERNAL,
+    INTERRUPTED,
+    LOCKED,
+    OK,
+    UNHEALTHY,
+    USAGE,
+    complete_agent,
+)
+from collections_supervisor.terminal import fail as _fail
+from collections_supervisor.terminal import load as _load
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
     from collections_supervisor.config.schema import Config
-
-OK = 0
-UNHEALTHY = 1
-USAGE = 2
-CANNOT_TELL = 3
-INTERNAL = 70
-LOCKED = 75
-CONFIGURATION = 78
-INTERRUPTED = 130
-"""What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
 
 WATCH_EVERY = "2s"
 SHORTEST_WATCH = 0.1
@@ -35,9 +38,9 @@ PLAIN_WIDTH = 100
 """Columns of a report that does not go to a terminal."""
 
 EPILOG = (
-    "Exit status: 0 clean stop, or healthy; 1 not healthy, something to be mended, not written, or too little history; 2 usage; "
-    "3 no daemon to ask; 70 internal error; "
-    "75 another supervisor holds the lock; 78 configuration error; 130 interrupted. "
+    "Exit status: 0 clean stop, or healthy; 1 not healthy, something to be mended, not done, not written, or too little history; "
+    "2 usage, or no such agent; 3 no supervisor to ask; 70 internal error; 75 another supervisor holds the lock; "
+    "78 configuration error; 130 interrupted. "
     "SIGTERM or SIGINT stops cleanly, a second one kills running actions, a third ends at once."
 )
 
@@ -99,30 +102,13 @@ def cli(
         raise click.UsageError("--template is of the page, which --metrics and --dry-run do not write")
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
-    config = _with_template(_load(config_path, agents).config, template)
+    flags = {"dashboard.template": str(template.absolute())} if template is not None else {}
+    loaded = _load(config_path, agents, flags)
     if dashboard or metrics:
-        sys.exit(_show_look(config, output, metrics=metrics))
-    sys.exit(_check_health(config, as_json=as_json, dry=dry_run) if health_check else _supervise(config, dry=dry_run))
-
-
-def _with_template(config: "Config", template: Path | None) -> "Config":
-    from msgspec.structs import replace
-
-    return config if template is None else replace(config, dashboard=replace(config.dashboard, template=template.absolute()))
-
-
-def _load(config_path: Path | None, agents: str | None) -> "Loaded":
-    from collections_supervisor.config.loader import find_config, load
-
-    try:
-        return load(config_path or find_config(os.environ), environ=os.environ, agents_flag=agents)
-    except ConfigError as error:
-        _fail(CONFIGURATION, str(error))
-
-
-def _fail(status: int, message: str) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(status)
+        sys.exit(_show_look(loaded.config, output, metrics=metrics))
+    if health_check:
+        sys.exit(_check_health(loaded.config, as_json=as_json, dry=dry_run))
+    sys.exit(_supervise(loaded, agents, flags, dry=dry_run))
 
 
 def _show(text: str, *, nl: bool = True) -> None:
@@ -141,16 +127,18 @@ def _screen() -> tuple[int, bool]:
 # --- Supervising -----------------------------------------------------------------------------------------------------
 
 
-def _supervise(config: "Config", *, dry: bool) -> int:
+def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], *, dry: bool) -> int:
     import anyio
 
     from collections_supervisor.app.daemon import run_daemon
     from collections_supervisor.app.launch import LaunchError, launched
+    from collections_supervisor.app.reload import Source
     from collections_supervisor.system.lock import LockHeldError
 
+    source = Source(loaded=loaded, environ=os.environ, agents_flag=agents, flags=flags)
     try:
-        with launched(config, os.environ, dry=dry) as (run, logs):
-            anyio.run(run_daemon, run, logs)
+        with launched(loaded.config, os.environ, dry=dry) as (run, logs):
+            anyio.run(run_daemon, run, logs, source)
     except LockHeldError as error:
         _fail(LOCKED, str(error))
     except LaunchError as error:
@@ -281,7 +269,12 @@ def _now() -> datetime:
 
 @cli.command()
 @click.option("--outage", default="60h", show_default=True, metavar="TIME", help="How long the agent is silent.")
-@click.option("--agent", metavar="NAME", help="Which agent; without it the first one in full, the others in figures.")
+@click.option(
+    "--agent",
+    metavar="NAME",
+    shell_complete=complete_agent,
+    help="Which agent; without it the first one in full, the others in figures.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | None, as_json: bool) -> None:
@@ -302,7 +295,7 @@ def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | 
 
 
 @cli.command()
-@click.argument("agent")
+@click.argument("agent", shell_complete=complete_agent)
 @click.option(
     "--false-alarms", default="1/30d", show_default=True, metavar="N/TIME", help="How often a human may be told for nothing."
 )
@@ -331,6 +324,7 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
 
 @cli.command()
 @click.option("--show-effective", is_flag=True, help="Print every value in force and where it came from.")
+@click.option("--diff", "as_diff", is_flag=True, help="Print what a reload of the running supervisor would change.")
 @click.option(
     "--schema",
     type=click.Choice(["config", "report", "events", "notice"]),
@@ -339,7 +333,7 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
     help="Print a JSON Schema: of the file (config), the report, a line of the log (events), or a notice. Nothing else is done.",
 )
 @click.pass_obj
-def check(options: tuple[Path | None, str | None], show_effective: bool, schema: str | None) -> None:
+def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff: bool, schema: str | None) -> None:
     """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
     from collections_supervisor.config.effective import format_effective
 
@@ -353,6 +347,9 @@ def check(options: tuple[Path | None, str | None], show_effective: bool, schema:
     loaded = _load(*options)
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if as_diff:
+        steering.show_diff(loaded)
+        return
     if show_effective:
         click.echo(format_effective(loaded))
         return
@@ -385,7 +382,7 @@ def doctor(options: tuple[Path | None, str | None], notify_test: bool, as_json: 
 
 
 @cli.command(context_settings={"ignore_unknown_options": False})
-@click.argument("agent")
+@click.argument("agent", shell_complete=complete_agent)
 @click.option(
     "--status",
     type=click.Choice(["ok", "start", "fail", "busy", "stuck", "waiting"]),
@@ -440,6 +437,10 @@ def _check_beat(status: str, until: str | None, message: str, command: tuple[str
         raise click.UsageError("there is no command behind --")
     if (status == "busy") != (until is not None):
         raise click.UsageError("--status busy and --until go together")
+
+
+for command in steering.COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

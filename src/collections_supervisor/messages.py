@@ -90,6 +90,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     since: str = ""
     last_heartbeat: str = ""
+    by_hand: bool = False
+    """A person wants it: whatever automation would wait for does not count."""
 
 
 class ActionOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,10 +229,12 @@ class AgentCommand(msgspec.Struct, frozen=True, kw_only=True):
     `stop` and `start` are for a process of ours: one that was stopped stays so, over a restart of ours too, until it is started.
     """
 
-    what: Literal["pause", "resume", "stop", "start"]
+    what: Literal["pause", "resume", "restart", "stop", "start"]
     until: datetime | None = None
     """The end of a pause; None: until it is resumed by hand."""
     reason: str = ""
+    everyone: bool = False
+    """It is said of all agents, also of those to come: a pause beside the agent's own one, which ends by itself."""
 
 
 class Acknowledge(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,7 +144,7 @@ def test_a_second_daemon_on_the_same_state_gives_way(site: Any) -> None:
     daemon.send(signal.SIGUSR1)
     daemon.wait_for("supervisor.stack")
     daemon.send(signal.SIGHUP)
-    daemon.wait_for("config.rejected")
+    daemon.wait_for("supervisor.reloaded")
     assert daemon.stop() == 0
     after = site.run()
     after.wait_for("supervisor.ready")

@@ -16,6 +16,7 @@ from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
     AgentState,
+    Answer,
     AskForSlot,
     ChildExited,
     Effect,
@@ -71,6 +72,7 @@ class World:
         self.running = 0
         self.overlapped = False
         self.log: list[Emit] = []
+        self.answers: list[Answer] = []
         self.statuses: list[tuple[float, str]] = []
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -189,14 +191,18 @@ class World:
                     self.at(self.now, partial(self._grant, request.action_id))
                 case RunAction(request=request):
                     self._run(request)
-                case GiveSlotBack():
-                    pass
-                case EndChild():
-                    self.ended_by_hand.append(self.now)
+                case Answer() | EndChild() | GiveSlotBack():
+                    self._note(effect)
         status = view.status(self.policy, self.state, self.clock())
         if not self.statuses or self.statuses[-1][1] != status:
             self.statuses.append((self.now, status))
         return effects
+
+    def _note(self, effect: Answer | EndChild | GiveSlotBack) -> None:
+        if isinstance(effect, Answer):
+            self.answers.append(effect)
+        elif isinstance(effect, EndChild):
+            self.ended_by_hand.append(self.now)
 
     def _grant(self, action_id: str) -> None:
         self.handle(SlotGranted(action_id=action_id))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from collections_supervisor.agents.action import SHOWN, ActionRunner
@@ -160,6 +161,13 @@ async def test_an_agent_at_work_is_left_alone_and_nothing_counts(bench: Bench) -
     assert 1 <= outcome.retry_after <= 60
     assert bench.kinds == ["tasks"]
     assert bench.begun == 0
+
+
+async def test_a_person_need_not_wait_for_an_agent_at_work(bench: Bench) -> None:
+    bench.set(TASKS_ACTIVE=10, TASKS_AGE=60)
+    outcome = await bench.run(bench.runner(), msgspec.structs.replace(REQUEST, by_hand=True))
+    assert outcome.result == "ok"
+    assert bench.kinds == ["tasks", "abort", "restart"]
 
 
 async def test_an_agent_that_came_back_meanwhile_is_left_alone(bench: Bench) -> None:

@@ -714,14 +714,14 @@ async def test_a_pause_ends_the_wait_for_a_slot_and_gives_the_place_on(fleet: Fl
     async with fleet.watching((policy("mailer"), first), (policy("watcher"), second), (policy("reader"), third)):
         await anyio.sleep(HOUR + 10)
         [watcher] = [actor for actor in fleet.made if actor._policy.name == "watcher"]
-        await watcher.command(AgentCommand(what="pause"))
+        await watcher.ask(AgentCommand(what="pause"))
         await anyio.sleep(0.001)
         assert fleet.last("watcher").status == "paused", "a word is heard at once"
         await anyio.sleep(200.0)
         assert third.starts == [HOUR + 100]
         assert fleet.last("watcher").status == "paused"
         assert fleet.idle
-        await watcher.command(AgentCommand(what="resume"))
+        await watcher.ask(AgentCommand(what="resume"))
         await anyio.sleep(1.0)
         assert (fleet.last("watcher").missed, second.calls) == (0, [])
         await anyio.sleep(125.0)
@@ -733,7 +733,7 @@ async def test_all_paused_while_one_runs_and_three_wait(fleet: Fleet) -> None:
     async with fleet.watching(*agents):
         await anyio.sleep(HOUR + 10)
         for actor in fleet.made:
-            await actor.command(AgentCommand(what="pause"))
+            await actor.ask(AgentCommand(what="pause"))
         await anyio.sleep(HOUR)
         assert sorted(len(outside.starts) for _, outside in agents) == [0, 0, 0, 1]
         assert {end - start for _, outside in agents for start, end in outside.runs} == {30.0}, "it ran to its end"
@@ -749,8 +749,8 @@ async def test_a_restart_that_is_dropped_while_it_looks_into_things_makes_no_sec
         await anyio.sleep(6.0)
         [actor] = fleet.made
         assert len(outside.calls) == 1
-        await actor.command(AgentCommand(what="pause"))
-        await actor.command(AgentCommand(what="resume"))
+        await actor.ask(AgentCommand(what="pause"))
+        await actor.ask(AgentCommand(what="resume"))
         await anyio.sleep(60.0)
     assert not outside.overlapped
     assert [call.action_id for call in outside.calls] == list(dict.fromkeys(call.action_id for call in outside.calls))

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from collections_supervisor.agents.saved import decode, encode
+from collections_supervisor.agents.saved import decode, dormant, encode
 from collections_supervisor.agents.state import ActionStarted, GiveSlotBack, HeartbeatRead, Resumed
 from collections_supervisor.agents.telling import changed
 from collections_supervisor.messages import ActionOutcome, AgentCommand, StaleLine
@@ -241,3 +242,67 @@ def test_an_action_that_runs_over_our_own_end_and_a_pause_is_watched_and_not_jud
     assert (world.report().missed, len(world.starts)) == (0, 1)
     world.run(world.now + 2)
     assert (world.report().missed, len(world.starts)) == (1, 2)
+
+
+# --- All of them ---
+
+ALL = AgentCommand(what="pause", reason="moving house", everyone=True)
+RESUME_ALL = AgentCommand(what="resume", everyone=True)
+
+
+def test_the_pause_of_all_is_like_its_own(dead: Make) -> None:
+    world = dead()
+    world.run(1100.0)
+    world.handle(ALL)
+    world.run(1000.0 + 10 * HOUR)
+    report = world.report()
+    assert (report.status, report.paused, report.missed, world.starts) == ("paused", True, 0, [])
+    assert report.detail == "paused with all others until it is resumed: moving house"
+    assert world.of("agent.paused") == [], "that is said once for all of them"
+    world.handle(RESUME_ALL)
+    assert (world.report().paused, world.report().missed) == (False, 0)
+    world.run(world.now + 119)
+    assert world.report().missed == 0
+
+
+@pytest.mark.parametrize("first", [RESUME, RESUME_ALL])
+def test_it_is_watched_again_when_it_is_in_neither(dead: Make, first: AgentCommand) -> None:
+    world = dead()
+    world.handle(PAUSE)
+    world.handle(ALL)
+    world.handle(first)
+    assert world.report().paused
+    assert "stays paused" in world.answers[-1].sentence
+    assert world.of("agent.resumed") == []
+    world.handle(RESUME_ALL if first is RESUME else RESUME)
+    assert not world.report().paused
+    assert world.answers[-1].sentence == "payment-watcher is watched again"
+    assert len(world.of("agent.resumed")) == 1
+
+
+def test_each_ends_at_its_own_time(dead: Make) -> None:
+    world = dead(restart={"kind": "none"})
+    world.run(1100.0)
+    world.handle(msgspec.structs.replace(ALL, until=world.wall(2000.0)))
+    world.handle(msgspec.structs.replace(PAUSE, until=world.wall(3000.0)))
+    world.run(2500.0)
+    assert (world.state.pause_all, world.report().paused) == (None, True)
+    world.run(3000.0)
+    assert not world.report().paused
+
+
+def test_of_who_is_not_watched_any_more_only_its_own_pause_is_kept(dead: Make) -> None:
+    world = dead()
+    world.handle(PAUSE)
+    world.handle(ALL)
+    kept = dormant(world.state, world.now)
+    assert (kept.pause is None, kept.pause_all) == (False, None)
+
+
+def test_what_was_not_paused_stays_as_it_is(dead: Make) -> None:
+    world = dead(restart={"kind": "none"})
+    world.run(MISS + 1)
+    world.handle(RESUME)
+    world.handle(RESUME_ALL)
+    assert [answer.sentence for answer in world.answers] == ["payment-watcher was not paused"] * 2
+    assert world.report().missed == 1

@@ -133,7 +133,7 @@ def test_each_instant_is_moved_also_those_that_are_rarely_there() -> None:
         assert moved == (6.0 if isinstance(value, float) and path not in DURATIONS else value), path
 
 
-AHEAD = {"attempt.prove_by", "next_attempt_at", "hold.until", "ready_by", "grace_until", "pause.until"}
+AHEAD = {"attempt.prove_by", "next_attempt_at", "hold.until", "ready_by", "grace_until", "pause.until", "pause_all.until"}
 """Instants that are waited for; all others have passed."""
 
 

@@ -208,6 +208,32 @@ async def test_one_at_a_time_while_the_coordinator_says_so() -> None:
     await scene(RestartSlots(3, reviewing=False), play)
 
 
+async def test_more_slots_are_given_at_once_and_fewer_as_they_come_back() -> None:
+    slots = RestartSlots(1, reviewing=False)
+    begun: list[str] = []
+
+    async def take(name: str) -> None:
+        await slots.acquire(name)
+        begun.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abcd":
+            tasks.start_soon(take, name)
+            await anyio.sleep(1)
+        assert begun == ["a"]
+        slots.resize(3, reviewing=False)
+        await anyio.sleep(1)
+        assert begun == ["a", "b", "c"]
+        slots.resize(1, reviewing=False)
+        slots.release("a")
+        slots.release("b")
+        await anyio.sleep(1)
+        assert begun == ["a", "b", "c"]
+        slots.release("c")
+        await anyio.sleep(1)
+        assert begun == ["a", "b", "c", "d"]
+
+
 # --- Hearing the coordinator first ------------------------------------------------------------------------
 
 

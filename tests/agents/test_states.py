@@ -108,3 +108,34 @@ def test_what_was_kept_never_happened_later_than_now() -> None:
     states = AgentStates()
     restored(states, {"mailer": raw(state(900.0, beat_at=990.0))}, 20.0)
     assert states.load("mailer") == Kept(state=state(920.0, beat_at=1000.0))
+
+
+# --- Who comes and goes while we live ---
+
+
+def test_who_is_not_watched_any_more_rests_and_may_come_back() -> None:
+    states = AgentStates()
+    states.save("mailer", state(restarts=3, starts=(5.0,), missed=2))
+    states.rest("mailer", 10.0)
+    kept = states.load("mailer")
+    assert kept is not None
+    assert (kept.state.restarts, kept.state.starts, kept.state.missed) == (3, (5.0,), 0)
+    states.rest("nobody", 10.0)
+    assert list(states.encoded()) == ["mailer"]
+
+
+def test_no_more_rest_than_can_be_and_who_came_back_is_not_forgotten() -> None:
+    states = AgentStates()
+    for number in range(DORMANT):
+        states.save(f"agent-{number}", state())
+        states.rest(f"agent-{number}", 10.0)
+    states.encoded()
+    states.save("agent-0", state(missed=1))
+    for name in ("one", "two"):
+        states.save(name, state())
+        states.rest(name, 10.0)
+    kept = states.encoded()
+    assert len(kept) == DORMANT + 1
+    assert "agent-0" in kept
+    assert "agent-1" not in kept
+    assert states.load("agent-1") is None

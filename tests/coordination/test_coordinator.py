@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from tests.coordination.audits import audited
 
@@ -26,6 +27,7 @@ from collections_supervisor.messages import (
     Acknowledge,
     ActorCrashed,
     AgentChanged,
+    AgentCommand,
     AgentReport,
     Evidence,
     History,
@@ -1007,3 +1009,105 @@ async def test_a_count_goes_on_over_our_own_death(
     first = (await again.coordinator.settle()).agents[0]
     assert (first.detail, first.restarts) == ("not looked at yet", 2)
     assert (first.outcomes, first.escalations) == ({"failed": 2}, {"delivered": 1})
+
+
+# --- What a person, or another configuration, wants ---
+
+PAUSE = AgentCommand(what="pause", reason="moving house", everyone=True)
+
+
+async def test_a_word_about_all_agents_is_on_disk_when_it_is_kept(stage: Stage) -> None:
+    async with stage.running():
+        await stage.tell(PAUSE)
+        assert await stage.coordinator.kept()
+        assert stage.store.saves[-1][1].quiet is not None
+        assert stage.coordinator.pause_of_all() == PAUSE
+        await stage.tell(AgentCommand(what="resume", everyone=True))
+        assert await stage.coordinator.kept()
+        assert (stage.store.saves[-1][1].quiet, stage.coordinator.pause_of_all()) == (None, None)
+    assert [entry["agent"] for entry in (*stage.log.of("agent.paused"), *stage.log.of("agent.resumed"))] == [None, None]
+
+
+async def test_the_pause_of_all_ends_by_itself(stage: Stage) -> None:
+    async with stage.running():
+        await stage.tell(msgspec.structs.replace(PAUSE, until=wall(300.0)))
+        await anyio.sleep(299.0)
+        assert stage.coordinator.pause_of_all() is not None
+        await anyio.sleep(1.0)
+        assert stage.coordinator.pause_of_all() is None
+        await anyio.sleep(60.0)
+        assert stage.store.saves[-1][1].quiet is None
+    assert [entry["reason"] for entry in stage.log.of("agent.resumed")] == ["its time is over"]
+
+
+async def test_what_was_told_is_on_disk_at_once_for_whoever_waits(stage: Stage, make_report: MakeReport) -> None:
+    async with stage.running():
+        for missed in range(5):
+            await stage.tell(AgentChanged(report=make_report(missed=missed), trouble=None))
+            begun = anyio.current_time()
+            assert await stage.coordinator.kept()
+            assert anyio.current_time() - begun < GATHER + 0.001
+            assert stage.store.saves[-1][0].agents[0].missed == missed
+
+
+async def test_what_the_disk_refuses_is_not_kept(stage: Stage) -> None:
+    stage.store.refuses = True
+    async with stage.running():
+        await stage.tell(PAUSE)
+        assert not await stage.coordinator.kept()
+
+
+async def test_who_waits_for_the_disk_waits_for_a_while_only(stage: Stage) -> None:
+    assert not await stage.coordinator.kept(within=2.0), "nobody is at work"
+    assert anyio.current_time() == 2.0
+
+
+async def test_an_agent_that_is_taken_away_has_no_incident_any_more(
+    make_stage: Callable[..., Stage], make_fleet: Callable[..., Fleet], make_report: MakeReport, make_trouble: MakeTrouble
+) -> None:
+    stage = make_stage("mailer", "watcher", group_wait=0.0)
+    dead = AgentChanged(report=make_report("mailer", status="escalated", missed=2), trouble=make_trouble())
+    async with stage.running():
+        await stage.tell(dead)
+        await stage.heard()
+        await stage.deliver()
+        await stage.tell(make_fleet("watcher", "reader", group_wait=0.0))
+        await stage.tell(dead)
+        await stage.heard()
+        assert [agent.name for agent in stage.sinks.last.agents] == ["watcher", "reader"]
+        assert stage.sinks.last.incidents == ()
+        [ended] = [notice for notice in stage.sinks.told.values() if notice.notice == "resolved"]
+        assert "is no longer watched" in ended.text
+        await stage.tell(AgentChanged(report=make_report("reader"), trouble=None))
+        await stage.heard()
+        assert [agent.status for agent in stage.coordinator.report.agents] == ["unknown", "healthy"]
+
+
+async def test_books_that_are_not_looked_at_any_more_are_nobodys_trouble(
+    make_stage: Callable[..., Stage], make_fleet: Callable[..., Fleet]
+) -> None:
+    stage = make_stage("mailer", books=True, group_wait=0.0)
+    async with stage.running():
+        for at in (0.0, 900.0):
+            await stage.tell(audited(wall(at), "amount_mismatch"))
+            await stage.heard()
+        assert [incident.kind for incident in stage.sinks.last.incidents] == ["books"]
+        assert stage.coordinator.incidents == ("books",)
+        await stage.tell(make_fleet("mailer", group_wait=0.0))
+        await stage.heard()
+        assert (stage.sinks.last.incidents, stage.sinks.last.books) == ((), None)
+
+
+async def test_another_auditor_is_asked_again_what_an_outage_costs(
+    make_stage: Callable[..., Stage], make_fleet: Callable[..., Fleet], make_report: MakeReport
+) -> None:
+    settings: dict[str, Any] = {"books": True, "roles": {"mailer": "mailer"}, "group_wait": 0.0}
+    stage = make_stage("mailer", **settings)
+    async with stage.running():
+        await stage.tell(AgentChanged(report=make_report(missed=1), trouble=None))
+        await stage.heard()
+        assert len(stage.sinks.asked) == 1
+        await stage.tell(make_fleet("mailer", **settings))
+        await stage.heard()
+        assert len(stage.sinks.asked) == 2
+        assert stage.sinks.asked[0] == stage.sinks.asked[1]

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from collections_supervisor.escalation import courier as module
+from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.delivery import Delivery
 from collections_supervisor.messages import Notice, NoticeAttempted, NoticeDelivered, NoticeExpired, Standing
 
@@ -548,3 +549,45 @@ async def test_a_thousand_incidents_are_all_told(stage: Any, make_channel: Any, 
 
 def at(seconds: float) -> datetime:
     return datetime.fromisoformat("2026-11-22T11:00:00+00:00") + timedelta(seconds=seconds)
+
+
+# --- Other channels ---
+
+
+async def test_other_channels_are_used_from_now_on(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    down, up = make_channel("openclaw", DOWN, takes=0), make_channel("command", takes=0)
+    async with stage.running(down) as notifier:
+        notifier.publish(owed(make_notice(1)))
+        await anyio.sleep(6)
+        assert down.times == [0, 5]
+        notifier.adjust([up], Persistence(give_up_after=60.0))
+        await anyio.sleep(1000)
+        assert down.times == [0, 5], "it is not there any more"
+        assert up.notices == ["agent/payment-watcher/0#1"], "what it owed goes over those that are"
+        notifier.publish(owed(make_notice(2)))
+        await anyio.sleep(10)
+        assert up.notices[-1] == "agent/payment-watcher/0#2"
+    assert [message.channel for message in stage.told if isinstance(message, NoticeDelivered)] == ["command", "command"]
+    assert stage.log.of("escalation.undelivered") == [], "nothing stopped"
+
+
+async def test_a_try_under_way_has_a_moment_to_end_when_channels_change(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    slow = make_channel("openclaw", takes=1.5)
+    async with stage.running(slow) as notifier:
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(1)
+        notifier.adjust([slow], Persistence(give_up_after=60.0))
+        await anyio.sleep(100)
+        assert (len(slow.sent), stage.kinds()) == (1, ["NoticeDelivered"])
+
+
+async def test_what_is_taken_on_before_it_runs_holds_from_the_start(stage: Any, make_channel: Any, make_notice: Make) -> None:
+    before, after = make_channel("openclaw"), make_channel("command")
+    notifier = stage.make(before)
+    notifier.adjust([after], Persistence(give_up_after=60.0))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(notifier.run)
+        notifier.publish(owed(make_notice()))
+        await anyio.sleep(10)
+        tasks.cancel_scope.cancel()
+    assert (before.sent, len(after.sent)) == ([], 1)

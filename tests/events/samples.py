@@ -137,10 +137,41 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
         "task coordinator",
         {"task": "coordinator", "stack": "/app/daemon.py:77 _serve\n/coordination/coordinator.py:120 run"},
     ),
+    "config.loaded": (
+        "info",
+        "/etc/supervisor.toml: sound; 2 agents, 1 warnings",
+        {"path": "/etc/supervisor.toml", "agents": 2, "warnings": ["escalation.channels holds OpenClaw alone"]},
+    ),
     "config.rejected": (
+        "error",
+        "the configuration cannot be used, and the one in force stays: /etc/supervisor.toml: x: unknown key",
+        {
+            "path": "/etc/supervisor.toml",
+            "reason": "/etc/supervisor.toml: x: unknown key",
+            "faults": ["/etc/supervisor.toml: x: unknown key"],
+        },
+    ),
+    "supervisor.reloaded": (
+        "info",
+        "the configuration was read again: agents: 1 added, 1 changed",
+        {
+            "added": ["ledger-sync"],
+            "removed": [],
+            "changed": ["payment-watcher"],
+            "keys": ["miss_threshold"],
+            "restart_needed": ["logging.file"],
+            "duration_ms": 4.25,
+        },
+    ),
+    "control.request": (
+        "info",
+        f"user 1000 asked for pause payment-watcher until {STAMP}: maintenance",
+        {"op": "pause", "agent": "payment-watcher", "uid": 1000, "until": STAMP, "reason": "maintenance"},
+    ),
+    "control.failed": (
         "warning",
-        "this release reads its configuration only at the start; restart it to apply changes",
-        {"reason": "reload is not in this release"},
+        "a request was refused: this is no request: JSON is malformed",
+        {"uid": 1000, "error": "this is no request: JSON is malformed"},
     ),
     "agent.heartbeat.seen": (
         "debug",

@@ -325,3 +325,27 @@ assert log.close(20)
     torn, *lines = path.read_bytes().splitlines()
     assert torn == b"x" * 1000
     assert json.loads(lines[0])["event"] == "e"
+
+
+def test_another_level_and_length_hold_from_now_on_for_whoever_logs_already(tmp_path: Path) -> None:
+    def use(log: LogSystem) -> None:
+        known = log.logger
+        log.capture()
+        known.debug("one", message="not wanted")
+        log.adjust(LoggingConfig(level="debug", max_event_bytes=1000))
+        known.debug("two", message="x" * 5000)
+        logging.getLogger("library").debug("three")
+        log.adjust(LoggingConfig(level="error"))
+        known.warning("four", message="not wanted any more")
+        logging.getLogger("library").warning("five")
+        known.error("six", message="y" * 5000)
+        log.release()
+        log.adjust(LoggingConfig(level="info"))
+
+    before = logging.getLogger().level
+    two, three, six = logged(tmp_path, use)
+    assert logging.getLogger().level == before
+    assert (two["event"], two["truncated"]) == ("two", True)
+    assert len(json.dumps(two)) < 1100
+    assert (three["event"], three["message"]) == ("python.log", "three")
+    assert (six["event"], len(str(six["message"]))) == ("six", 5000)

@@ -55,6 +55,13 @@ def test_a_small_grace_leaves_less_than_a_tree_has_otherwise(clock: SetClock) ->
     assert shutdown.signal == "SIGINT"
 
 
+def test_another_grace_holds_for_a_stop_that_was_not_asked_for_yet(clock: SetClock) -> None:
+    shutdown = Shutdown(10.0, clock)
+    shutdown.grant(2.0)
+    shutdown.ask(signal.SIGTERM)
+    assert shutdown.bounded(300.0) == 2.0
+
+
 def test_the_second_signal_kills_what_runs_now(clock: SetClock) -> None:
     shutdown = Shutdown(10.0, clock)
     shutdown.ask(signal.SIGTERM)

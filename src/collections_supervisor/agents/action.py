@@ -41,7 +41,7 @@ class ActionRunner:
             return await self._attempt(request, argv, {}, attendant) if await attendant.begin(argv) else UNNEEDED
         probe = await self._call(request, openclaw.tasks_argv(restart, request.agent))
         progress = openclaw.judge_tasks(probe.stdout, restart, self._place.clock.now().wall)
-        if progress.busy:
+        if progress.busy and not request.by_hand:
             return ActionOutcome(result="busy", cause=progress.detail, retry_after=progress.look_again)
         argv = openclaw.restart_argv(restart, request.agent, substitute(restart.message, words(request)))
         if not await attendant.begin(argv):

@@ -10,6 +10,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from collections_supervisor.agents.health import first_state, next_due, next_glance, step
+from collections_supervisor.agents.orders import Asked, Endings, Order, Reconfigured, Retired
 from collections_supervisor.agents.ports import Heartbeat, Ports, Runner
 from collections_supervisor.agents.resuming import ended
 from collections_supervisor.agents.signs import moved
@@ -19,6 +20,7 @@ from collections_supervisor.agents.state import (
     ActionRecord,
     ActionStarted,
     AgentState,
+    Answer,
     AskForSlot,
     ChildExited,
     Effect,
@@ -26,6 +28,7 @@ from collections_supervisor.agents.state import (
     Event,
     GiveSlotBack,
     HeartbeatRead,
+    PolicyChanged,
     RecordMiss,
     Resumed,
     RunAction,
@@ -41,6 +44,9 @@ from collections_supervisor.system.process_tree import Tree
 
 STALE = 2.0
 """Seconds since the last look beyond which nothing is begun without another: while an attempt is under way it is one a second."""
+
+UNANSWERED = Answer(ok=False, sentence="nothing came of it")
+"""What a word came to that nobody understood."""
 
 INBOX = 16
 """Events under way at one time: an action says two, a child one, each before its sender can say another."""
@@ -63,7 +69,7 @@ class AgentActor:
         self._runner = runner
         self._tell = tell
         self._log = ports.log
-        self._inbox: Inbox[Event] = Inbox(INBOX)
+        self._inbox: Inbox[Event | Order] = Inbox(INBOX)
         self._state = first_state(ports.clock.now())
         self._told: AgentState | None = None
         self._reading: Reading | None = None
@@ -75,15 +81,19 @@ class AgentActor:
         self._unwritable = ""
         self._queueing = anyio.CancelScope()
         self._single = anyio.Lock()
+        self._answer = UNANSWERED
+        self._endings = Endings()
+        self._retired = False
 
     async def run(self) -> None:
-        """Supervise until cancelled; then end what runs."""
+        """Supervise until cancelled or retired; then end what runs, but for what is paid for and nobody waits for any more."""
         stopped = False
         try:
             async with anyio.create_task_group() as tasks:
                 await self._resume(tasks)
-                while True:
-                    await self._look(tasks, await self._next_event())
+                while not self._retired:
+                    await self._take(tasks, await self._next_event())
+                self._let_go(tasks)
         except anyio.get_cancelled_exc_class():
             stopped = True
             raise
@@ -96,13 +106,43 @@ class AgentActor:
             async with anyio.create_task_group() as tasks:
                 await self._resume(tasks)
                 while self._acting:
-                    await self._look(tasks, await self._next_event())
+                    await self._take(tasks, await self._next_event())
         finally:
             await self._leave()
 
-    async def command(self, word: AgentCommand) -> None:
-        """Take a person's word."""
-        await self._inbox.put(word)
+    # --- What others want of it; whoever waits for an answer has a deadline of its own ---
+
+    async def ask(self, word: AgentCommand) -> Answer:
+        """Take a person's word; what comes of it."""
+        asked = Asked(word)
+        await self._inbox.put(asked)
+        return await asked.wait()
+
+    async def ending(self, action_id: str) -> Answer:
+        """How this restart ended, as soon as it has; one that nobody asked for just now has ended already."""
+        if self._current != action_id:
+            return Answer(ok=False, sentence="it is over already")
+        return await self._endings.of(action_id)
+
+    async def reconfigure(self, policy: AgentConfig, heartbeat: Heartbeat | None, runner: Runner) -> None:
+        """Go by other settings from now on; without a `heartbeat` the files are read as before."""
+        order = Reconfigured(policy, heartbeat, runner)
+        await self._inbox.put(order)
+        await order.wait()
+
+    async def retire(self) -> None:
+        """Watch the agent no longer: a restart that is paid for runs to its end unjudged, a process of ours is ended."""
+        await self._inbox.put(Retired())
+
+    @property
+    def runner(self) -> Runner:
+        """What restarts it at present."""
+        return self._runner
+
+    @property
+    def _current(self) -> str | None:
+        """The restart under way."""
+        return self._state.attempt.request.action_id if self._state.attempt is not None else None
 
     @property
     def _acting(self) -> bool:
@@ -136,6 +176,9 @@ class AgentActor:
         if kept is not None or record is not None:
             excused = kept is not None and kept.excused
             await self._apply(Resumed(record=record, running=tree is not None, excused=excused), tasks)
+        standing = self._ports.standing()
+        if standing is not None or self._state.pause_all is not None:
+            await self._apply(standing or AgentCommand(what="resume", everyone=True), tasks)
         if record is not None and tree is not None and is_owned(self._policy):
             await self._runner.adopt(record, tree)
             self._ports.slots.release(name)
@@ -146,11 +189,36 @@ class AgentActor:
             self._ports.slots.release(name)
         await self._look(tasks, None)
 
-    async def _next_event(self) -> Event | None:
+    async def _next_event(self) -> Event | Order | None:
         # Anew: a look that took long must not pass for a standstill of ours.
         now = self._ports.clock.now()
         self._wanted = min(self._due, next_glance(self._policy, self._state, now))
         return await self._inbox.next(self._wanted)
+
+    async def _take(self, tasks: TaskGroup, news: Event | Order | None) -> None:
+        match news:
+            case Asked(word=word):
+                self._answer = UNANSWERED
+                await self._look(tasks, word)
+                news.keep(self._answer)
+            case Reconfigured():
+                before, self._policy = self._policy, news.policy
+                self._heartbeat, self._runner = news.heartbeat or self._heartbeat, news.runner
+                await self._look(tasks, PolicyChanged(before=before))
+                news.keep(None)
+            case Retired():
+                self._retired = True
+            case _:
+                await self._look(tasks, news)
+
+    def _let_go(self, tasks: TaskGroup) -> None:
+        """Forget the attempt, which leaves an action under way to end by itself; the group is open until it has."""
+        self._queueing.cancel()
+        if self._seen is not None:
+            self._seen.set()
+        if not self._acting or is_owned(self._policy):
+            tasks.cancel_scope.cancel()
+        self._state = msgspec.structs.replace(self._state, attempt=None)
 
     async def _look(self, tasks: TaskGroup, event: Event | None) -> None:
         now = self._ports.clock.now()
@@ -181,11 +249,15 @@ class AgentActor:
         # A line in a file may hang as its disk does: what is to be done comes first.
         for effect in sorted(self._judge(event), key=lambda effect: isinstance(effect, RecordMiss)):
             await self._carry_out(effect, tasks)
+        self._endings.settle(self._current)
 
     async def _carry_out(self, effect: Effect, tasks: TaskGroup) -> None:
         match effect:
             case Emit():
                 write(self._log, effect)
+                self._endings.note(effect)
+            case Answer():
+                self._answer = effect
             case RecordMiss():
                 await self._record(effect)
             case AskForSlot(request=request):
@@ -230,6 +302,9 @@ class AgentActor:
         undertaking = Undertaking(self._policy, self._ports, request, partial(self._begin, tasks))
         # One that was given up in its preparations is still on its way out when the next one may be asked for.
         async with self._single:
+            if request.by_hand:
+                # It waits for nobody; but others wait for it.
+                self._ports.slots.seize(self._policy.name)
             try:
                 outcome = await self._runner.run(request, undertaking)
             finally:
@@ -241,7 +316,8 @@ class AgentActor:
             tasks.start_soon(self._watch_child)
 
     async def _begin(self, tasks: TaskGroup, request: ActionRequest, started: ActionStarted) -> AgentState | None:
-        if self._looked is None or self._ports.clock.now().mono > self._looked.mono + STALE:
+        stale = self._looked is None or self._ports.clock.now().mono > self._looked.mono + STALE
+        if stale and not self._retired:
             # We stood still: it may have come back meanwhile, and the cheapest restart is the one that is not made.
             self._seen = self._seen or anyio.Event()
             await self._seen.wait()

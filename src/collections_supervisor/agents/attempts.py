@@ -111,8 +111,8 @@ def _budget(turn: Turn) -> str:
     return f"the restart budget ({', '.join(limits)}) is used up"
 
 
-def ask(turn: Turn, reason: str) -> None:
-    """Have a restart made, in its turn where it costs something."""
+def ask(turn: Turn, reason: str, *, by_hand: bool = False) -> None:
+    """Want a restart from now on, in its turn or, by hand, at once."""
     state = turn.state
     first = is_owned(turn.policy) and not state.begun
     number = 0 if first else state.attempts + 1
@@ -124,10 +124,12 @@ def ask(turn: Turn, reason: str) -> None:
         reason=reason,
         since=stamp(turn.now.wall),
         last_heartbeat=stamp(state.beat.stamp) if state.beat is not None else "never",
+        by_hand=by_hand,
     )
     turn.set(attempt=Attempt(request=request, phase="waiting", first=first), next_attempt_at=None)
     # An owned process costs nothing and runs beside the others: the slots are for paid turns.
-    turn.effects.append(RunAction(request=request) if is_owned(turn.policy) else AskForSlot(request=request))
+    at_once = by_hand or is_owned(turn.policy)
+    turn.effects.append(RunAction(request=request) if at_once else AskForSlot(request=request))
 
 
 def _wants_fresh(turn: Turn, number: int) -> bool:
@@ -143,11 +145,11 @@ def _wants_fresh(turn: Turn, number: int) -> bool:
 def granted(turn: Turn, action_id: str) -> None:
     """The slot is there: go, unless the agent came back while it was waited for."""
     attempt = turn.state.attempt
+    if attempt is not None and attempt.request.action_id != action_id:
+        # Said of an attempt that was dropped meanwhile; the one there is now is in the line itself, or has the slot.
+        return
     if attempt is None or attempt.phase != "waiting":
         turn.effects.append(GiveSlotBack())
-    elif attempt.request.action_id != action_id:
-        # Said of an attempt that was dropped meanwhile; the one that waits now is in the line itself.
-        return
     elif wants_restart(turn):
         turn.effects.append(RunAction(request=attempt.request))
     else:
@@ -161,6 +163,17 @@ def granted(turn: Turn, action_id: str) -> None:
             skipped(turn, "fresh_beat", "it beat again before its restart began")
 
 
+def drop_waiting(turn: Turn) -> bool:
+    """Do not make the restart that has not begun yet; whether there was one."""
+    attempt = turn.state.attempt
+    if attempt is None or attempt.phase != "waiting":
+        return False
+    turn.set(attempt=None)
+    if not is_owned(turn.policy):
+        turn.effects.append(GiveSlotBack())
+    return True
+
+
 def skipped(turn: Turn, reason: str, sentence: str) -> None:
     """Log that a restart was not made, and why."""
     turn.emit("info", "agent.restart.skipped", f"{turn.policy.name} was not restarted: {sentence}", reason=reason)
@@ -172,7 +185,8 @@ def started(turn: Turn, at: datetime) -> None:
     attempt = state.attempt
     if attempt is None or attempt.phase != "waiting":
         return
-    if not is_owned(turn.policy) and not wants_restart(turn):
+    by_hand = attempt.request.by_hand
+    if not is_owned(turn.policy) and not by_hand and not wants_restart(turn):
         turn.set(attempt=None)
         skipped(turn, "fresh_beat", "it beat again before its restart began")
         return
@@ -184,19 +198,21 @@ def started(turn: Turn, at: datetime) -> None:
     turn.set(
         attempts=number,
         restarts=state.restarts + 1,
-        starts=(*state.starts, now.mono),
+        # What a person wants is outside of the budget.
+        starts=state.starts if by_hand else (*state.starts, now.mono),
     )
     if attempt.request.fresh:
         turn.error(f"a new session was begun for restart attempt {number}: the conversation before it is lost")
     turn.emit(
         "warning",
         "agent.restart.started",
-        f"restarting {turn.policy.name}, attempt {number}: {attempt.request.reason}",
+        f"restarting {turn.policy.name}{' by hand' if by_hand else f', attempt {number}'}: {attempt.request.reason}",
         attempt=number,
         action_id=attempt.request.action_id,
         kind=turn.policy.restart.kind,
         missed=state.missed,
         fresh=attempt.request.fresh,
+        **({"by_hand": True} if by_hand else {}),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from collections_supervisor.agents import attempts, memory, outcomes, pauses, resuming
+from collections_supervisor.agents import attempts, by_hand, changing, memory, outcomes, pauses, resuming
 from collections_supervisor.agents.backoff import DAY, recent
 from collections_supervisor.agents.signs import count_misses, excuse, is_judged, observe, vanished_for
 from collections_supervisor.agents.silence import deadlines_passed, is_left_alone, late_at, next_deadline
@@ -15,6 +15,8 @@ from collections_supervisor.agents.state import (
     Event,
     HeartbeatRead,
     MemoryRead,
+    News,
+    PolicyChanged,
     Resumed,
     SlotGranted,
 )
@@ -36,6 +38,31 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
     turn = Turn(policy, state, now, jitter, event.since if isinstance(event, HeartbeatRead) else None)
     turn.set(starts=recent(state.starts, now.mono))
     pauses.expire(turn)
+    if isinstance(event, Resumed):
+        # What is known is old by now: the first reading judges.
+        resuming.resumed(turn, event)
+        return turn.state, turn.effects
+    _take(turn, event)
+    if is_left_alone(turn.state):
+        pauses.drop_proof(turn)
+        # What a person wanted meanwhile is proven all the same.
+        outcomes.check_proof(turn)
+        _tell_change(turn)
+        return turn.state, turn.effects
+    # Whatever it was that ended a pause: nothing is counted before its grace is given.
+    excuse(turn, event.late if isinstance(event, HeartbeatRead) else 0.0)
+    count_misses(turn)
+    outcomes.check_settled(turn)
+    recover(turn, before=state)
+    outcomes.check_proof(turn)
+    attempts.consider(turn)
+    diagnose(turn)
+    _tell_change(turn)
+    return turn.state, turn.effects
+
+
+def _take(turn: Turn, event: News) -> None:
+    """Take in what happened."""
     match event:
         case HeartbeatRead(reading=reading):
             observe(turn, reading)
@@ -50,25 +77,9 @@ def step(policy: AgentConfig, state: AgentState, event: Event, now: Now, jitter:
         case MemoryRead():
             memory.measured(turn, event)
         case AgentCommand():
-            pauses.command(turn, event)
-        case Resumed():  # pragma: no branch - there is no other
-            # What is known is old by now: the first reading judges.
-            resuming.resumed(turn, event)
-            return turn.state, turn.effects
-    if is_left_alone(turn.state):
-        pauses.drop_proof(turn)
-        _tell_change(turn)
-        return turn.state, turn.effects
-    # Whatever it was that ended a pause: nothing is counted before its grace is given.
-    excuse(turn, event.late if isinstance(event, HeartbeatRead) else 0.0)
-    count_misses(turn)
-    outcomes.check_settled(turn)
-    recover(turn, before=state)
-    outcomes.check_proof(turn)
-    attempts.consider(turn)
-    diagnose(turn)
-    _tell_change(turn)
-    return turn.state, turn.effects
+            by_hand.command(turn, event)
+        case PolicyChanged(before=before):  # pragma: no branch - there is no other
+            changing.changed(turn, before)
 
 
 def _tell_change(turn: Turn) -> None:
@@ -88,7 +99,9 @@ def _tell_change(turn: Turn) -> None:
 def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant at which time alone changes the judgement; until then only news can."""
     if is_left_alone(state):
-        return state.pause.until if state.pause is not None and state.pause.until is not None else math.inf
+        ends = [pause.until for pause in (state.pause, state.pause_all) if pause is not None]
+        ends += [state.attempt.prove_by] if state.attempt is not None else []
+        return min((at for at in ends if at is not None), default=math.inf)
     if is_judged(policy, state, now.mono) and deadlines_passed(policy, state, now) > state.missed:
         # A look that saw the wall clock being set has counted nothing.
         return now.mono + RECOUNT
@@ -113,7 +126,7 @@ def next_due(policy: AgentConfig, state: AgentState, now: Now) -> float:
 def next_glance(policy: AgentConfig, state: AgentState, now: Now) -> float:
     """The monotonic instant of the next look at the files: quickly while something is wrong, else once a cycle."""
     quick = state.missed or state.attempt or state.trouble or state.hold or state.vanished_at is not None
-    if quick and not is_left_alone(state):
+    if quick and (not is_left_alone(state) or state.attempt):
         return now.mono + min(1.0, policy.timeout / 4)
     # A deadline that is learned needs to see every single beat.
     often = policy.period / 4 if policy.adaptive and policy.period is not None else policy.cycle

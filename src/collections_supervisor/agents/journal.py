@@ -35,6 +35,10 @@ class FileJournal:
         self._failing = False
         self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
+    def own(self, owned: frozenset[str]) -> None:
+        """From now on these are the processes of ours."""
+        self._owned = owned
+
     async def read(self, name: str) -> ActionRecord | None:
         """The last action of this agent; None if there was none, or nothing readable is left of it, which is said."""
         path = self._path(name)

@@ -87,7 +87,7 @@ def check_proof(turn: Turn) -> None:
         return
     if turn.policy.sources and turn.has_beaten_since(attempt.started):
         _succeeded(turn, attempt)
-    elif is_back(turn) and not is_owned(turn.policy):
+    elif is_back(turn) and not is_owned(turn.policy) and not attempt.request.by_hand:
         # By itself, with a beat from before the action started: recovery ends the waiting.
         turn.state = tally.with_end(turn.state, "interrupted")
     elif turn.now.mono < attempt.prove_by:

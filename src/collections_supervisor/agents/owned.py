@@ -52,6 +52,10 @@ class OwnedProcess:
         await attendant.spawned(child.pid, child.start_time)
         return ActionOutcome(result="ok")
 
+    def adjust(self, policy: AgentConfig, place: Workplace) -> None:
+        """Go by these settings from now on; the process lives on as it was started."""
+        self._policy, self._place = policy, place
+
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
         handle = await self._output.handle()
         try:

@@ -8,7 +8,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.agents.state import ActionRecord, AgentState, ChildExited, MemoryRead
-from collections_supervisor.messages import ActionOutcome, ActionRequest, Now, Reading
+from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentCommand, Now, Reading
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.process_tree import Tree
 
@@ -159,3 +159,5 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """A random number in [0, 1)."""
     looked: Callable[[str], None] = _unheard
     """Called whenever an agent was looked at, and the coordinator knows what that showed."""
+    standing: Callable[[], AgentCommand | None] = lambda: None
+    """What a person said of all agents, also of those that are watched only later: a pause, or nothing."""

@@ -38,7 +38,7 @@ def resumed(turn: Turn, event: Resumed) -> None:
         )
     elif attempt is not None and attempt.phase == "running":
         outcomes.ended(turn, _outcome(attempt, event.record))
-    _reconsider_hold(turn)
+    reconsider_hold(turn)
     if is_owned(turn.policy):
         # It is started together with us, whatever an earlier life, or a single sweep, had in mind.
         turn.state = tally.with_end(turn.state, "interrupted")
@@ -54,7 +54,7 @@ def _outcome(attempt: Attempt, record: ActionRecord | None) -> ActionOutcome:
     return record.outcome or ActionOutcome(result="interrupted", cause="this program ended before it was judged")
 
 
-def _reconsider_hold(turn: Turn) -> None:
+def reconsider_hold(turn: Turn) -> None:
     """Hold it no longer if somebody has changed how it is restarted since."""
     hold = turn.state.hold
     if hold is None or hold.kind in ("budget", "shared") or hold.settings in ("", fingerprint(turn.policy.restart)):
@@ -93,7 +93,8 @@ def _take_record(turn: Turn, record: ActionRecord, *, running: bool) -> None:
             counted=not is_lost and not _is_uncounted(state.attempt, record),
         )
         # Nobody is restarted who missed nothing, whatever an older snapshot says; the next look counts anew.
-        turn.set(attempt=attempt, missed=max(state.missed, 0 if is_owned(turn.policy) else 1))
+        unmissed = is_owned(turn.policy) or record.request.by_hand
+        turn.set(attempt=attempt, missed=max(state.missed, 0 if unmissed else 1))
     elif is_lost and not record.first:
         turn.state = tally.with_lost_end(turn.state, _lost_end(record))
 

@@ -89,6 +89,7 @@ def shifted(state: AgentState, by: float, latest: float = math.inf) -> AgentStat
         ready_by=move(state.ready_by),
         grace_until=move(state.grace_until),
         pause=replace(state.pause, until=move(state.pause.until)) if state.pause is not None else None,
+        pause_all=replace(state.pause_all, until=move(state.pause_all.until)) if state.pause_all is not None else None,
     )
 
 

@@ -23,7 +23,7 @@ def is_owned(policy: AgentConfig) -> bool:
 
 def is_left_alone(state: AgentState) -> bool:
     """Whether a person has it paused or stopped: nothing is missed, restarted or told meanwhile."""
-    return state.pause is not None or state.stopped is not None
+    return state.paused is not None or state.stopped is not None
 
 
 def has_beaten(state: AgentState, child: Child) -> bool:

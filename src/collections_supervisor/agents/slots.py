@@ -68,6 +68,11 @@ class RestartSlots:
             waiter.reviewed = True
         self._grant()
 
+    def resize(self, limit: int, *, reviewing: bool) -> None:
+        """Have so many slots from now on; whoever is beyond them runs to the end."""
+        self._limit, self._reviewing = limit, reviewing
+        self._grant()
+
     def _grant(self) -> None:
         limit = 1 if self._one_at_a_time else self._limit
         for waiter in grants(self._waiting.values(), free=limit - len(self._running), held=self._held):

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import (
     ActionOutcome,
     ActionRequest,
@@ -141,12 +142,19 @@ class AgentState(msgspec.Struct, frozen=True, kw_only=True):
     stopped: Stop | None = None
     oversized: int = 0
     """Measurements in a row in which an owned process used more memory than it may."""
+    pause_all: Pause | None = None
+    """The pause of all agents, as far as it concerns this one."""
     outcome: ActionOutcome | None = None
     """How the last restart failed: what a person will want to see of it."""
     outcomes: dict[RestartOutcome, int] = {}
     """How its restarts ended, for ever."""
     durations: Durations = Durations()
     """Of those that succeeded."""
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pause that it is in: its own, or that of all."""
+        return self.pause or self.pause_all
 
 
 # --- Events ----------------------------------------------------------------------------------------------------------
@@ -237,7 +245,14 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """The machine was off or asleep meanwhile, so that nobody can have beaten."""
 
 
-Event = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | MemoryRead | Resumed | AgentCommand
+class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on it is judged by other settings."""
+
+    before: AgentConfig
+
+
+News = HeartbeatRead | SlotGranted | ActionStarted | ActionEnded | ChildExited | MemoryRead | PolicyChanged | AgentCommand
+Event = News | Resumed
 
 
 # --- Effects ---------------------------------------------------------------------------------------------------------
@@ -271,4 +286,13 @@ class EndChild(msgspec.Struct, frozen=True, kw_only=True):
     """End the owned process, which nobody is to hear of as of an exit."""
 
 
-Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | EndChild | Emit
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person is told whose word this was."""
+
+    ok: bool
+    sentence: str
+    action_id: str = ""
+    """The restart that is made now."""
+
+
+Effect = RecordMiss | AskForSlot | GiveSlotBack | RunAction | EndChild | Answer | Emit

@@ -21,6 +21,8 @@ class AgentStates:
         self._fresh: set[str] = set()
         """Who was not asked for yet since the start."""
         self._excused = False
+        self._resting: dict[str, None] = {}
+        """Whom nobody watches, the longest first."""
         self._encoded: dict[str, tuple[AgentState, msgspec.Raw]] = {}
 
     def restore(
@@ -51,6 +53,7 @@ class AgentStates:
         self._fresh, self._excused = set(self._states), excused
         # Behind the watched ones: who was given up last is then read first, and the oldest are those that are forgotten.
         self._states |= resting
+        self._resting = dict.fromkeys(resting)
         return wrong
 
     def load(self, name: str) -> Kept | None:
@@ -66,6 +69,20 @@ class AgentStates:
     def save(self, name: str, state: AgentState) -> None:
         """Keep this state of the agent."""
         self._states[name] = state
+        self._resting.pop(name, None)
+
+    def rest(self, name: str, now: float) -> None:
+        """Nobody watches this agent any more: keep what matters if somebody does again; `now` is monotonic."""
+        state = self._states.pop(name, None)
+        if state is not None:
+            self._resting[name] = None
+            self._states[name] = dormant(state, now)
+        while len(self._resting) > DORMANT:
+            self._forget(next(iter(self._resting)))
+
+    def _forget(self, name: str) -> None:
+        for kept in (self._resting, self._states, self._encoded):
+            kept.pop(name, None)
 
     def encoded(self) -> dict[str, msgspec.Raw]:
         """Every state as JSON."""

@@ -20,7 +20,7 @@ def status(policy: AgentConfig, state: AgentState, now: Now) -> Status:
     down = down or never_ready(policy, state, now.mono)
     if state.hold is not None or (state.trouble is not None and state.recovered_at is None and not _merely_unreadable(state)):
         return "escalated"
-    if state.attempt is not None and (state.missed or down):
+    if state.attempt is not None and (state.missed or down or state.attempt.request.by_hand):
         return "restarting"
     if state.missed or down:
         return "unhealthy"
@@ -61,7 +61,7 @@ def detail(policy: AgentConfig, state: AgentState, now: Now) -> str:
 def _restarting(policy: AgentConfig, attempt: Attempt | None) -> str:
     if attempt is None or attempt.first:
         return "being started"
-    number = f"attempt {attempt.request.attempt}"
+    number = "a restart by hand" if attempt.request.by_hand else f"attempt {attempt.request.attempt}"
     match attempt.phase:
         case "waiting":
             return f"{number} waits for its turn"
@@ -90,13 +90,13 @@ def _unknown(policy: AgentConfig, state: AgentState) -> str:
 
 
 def _left_alone(state: AgentState, now: Now) -> str:
-    stopped, pause = state.stopped, state.pause
+    stopped, pause = state.stopped, state.paused
     if stopped is not None:
         why = f": {stopped.reason}" if stopped.reason else ""
         return f"stopped by hand at {stamp(stopped.since)}, until it is started{why}"
     end, why = (pause.until, pause.reason) if pause is not None else (None, "")
     until = f"until {stamp(_wall(end, now))}" if end is not None else "until it is resumed"
-    return f"paused {until}{f': {why}' if why else ''}"
+    return f"paused {'' if state.pause is not None else 'with all others '}{until}{f': {why}' if why else ''}"
 
 
 def _healthy(policy: AgentConfig, state: AgentState, now: Now) -> str:

@@ -13,13 +13,13 @@ import anyio.to_thread
 from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.app.lock_keeper import LockKeeper
 from collections_supervisor.app.memory import recall
+from collections_supervisor.app.operator import Operator
 from collections_supervisor.app.parts import Parts, Run, channels_of, folders_of
 from collections_supervisor.app.proofs import ProofReader
-from collections_supervisor.app.pulse import Pulse
-from collections_supervisor.app.rounds import PAGE
-from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.app.reload import Reloader, Source
+from collections_supervisor.control.protocol import SOCKET
+from collections_supervisor.control.server import ControlServer
 from collections_supervisor.escalation.channels import names_of
-from collections_supervisor.messages import ActorCrashed
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import sweep_temporaries
 from collections_supervisor.system.logs import LogSystem
@@ -37,13 +37,16 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 class Daemon:
     """The life of the program, from its first look to its last page."""
 
-    def __init__(self, run: Run, logs: LogSystem) -> None:
+    def __init__(self, run: Run, logs: LogSystem, source: Source | None = None) -> None:
+        """`source` is where its configuration came from; without one it is never read again."""
         self._run = run
         self._config = run.config
         self._logs = logs
         self._log = run.log
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
-        self._pulse: Pulse | None = None
+        self._source = source
+        self._reloader: Reloader | None = None
+        self._hung_up = False
 
     async def run(self) -> None:
         """Supervise until a signal asks to stop; returns when everything that runs has been ended."""
@@ -67,19 +70,11 @@ class Daemon:
                     for name, stack in task_stacks():
                         self._log.info("supervisor.stack", message=f"task {name}", task=name, stack=stack)
                 case _:
-                    with self._pulse.reloading() if self._pulse is not None else contextlib.nullcontext():
-                        self._reject()
-
-    def _reject(self) -> None:
-        self._run.counts.note_reload("rejected")
-        self._log.warning(
-            "config.rejected",
-            message="this release reads its configuration only at the start; restart it to apply changes",
-            reason="reload is not in this release",
-        )
+                    self._hung_up = True
+                    if self._reloader is not None:
+                        self._reloader.ask()
 
     async def _serve(self, parts: Parts) -> None:
-        self._pulse = parts.pulse
         self._tell_start()
         async with anyio.create_task_group() as sinks:
             self._supervise(sinks, "notifier", parts.notifier, parts)
@@ -90,23 +85,21 @@ class Daemon:
                 self._supervise(sinks, "proofs", ProofReader(folder, names, self._run.cycle, parts.coordinator.tell), parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
-            if parts.deadman is not None:
-                self._supervise(sinks, "deadman", parts.deadman, parts)
+            self._supervise(sinks, "deadman", parts.monitor, parts)
             self._supervise(sinks, "sweeper", parts.sweeper, parts)
-            if parts.reporter is not None:
-                self._supervise(sinks, "reporter", parts.reporter, parts)
-            if parts.metrics is not None:
-                self._supervise(sinks, "metrics", parts.metrics, parts)
+            self._supervise(sinks, "reporter", parts.page, parts)
+            self._supervise(sinks, "metrics", parts.figures, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
-                if parts.auditor is not None:
-                    self._supervise(middle, "auditor", parts.auditor, parts)
+                self._supervise(middle, "auditor", parts.audit, parts)
                 async with anyio.create_task_group() as agents:
-                    for policy in self._config.agents:
-                        agents.start_soon(self._supervise_agent, policy, parts, name=f"agent {policy.name}")
-                    await self._shutdown.requested.wait()
-                    self._tell_stop()
-                    parts.pulse.stop()
+                    parts.watchers.open(agents, self._config.agents)
+                    async with anyio.create_task_group() as people:
+                        self._listen_to_people(people, parts)
+                        await self._shutdown.requested.wait()
+                        self._tell_stop(parts.config.supervisor.shutdown_grace)
+                        parts.pulse.stop()
+                        people.cancel_scope.cancel()
                     agents.cancel_scope.cancel()
                 middle.cancel_scope.cancel()
             report = await parts.coordinator.settle(stopped=True)
@@ -123,26 +116,26 @@ class Daemon:
                 lambda: actor,
                 clock=self._run.clock,
                 log=self._log,
-                crashed=partial(self._note_crash, parts),
+                crashed=parts.note_crash,
             ),
             name=name,
         )
 
-    @staticmethod
-    async def _note_crash(parts: Parts, crash: ActorCrashed) -> None:
-        # A coordinator that crashes keeps the state from being saved, and whoever waits for a sign of life waits for that.
-        parts.pulse.crashed(PAGE if crash.actor == "reporter" else crash.actor)
-        await parts.coordinator.tell(crash)
-
-    async def _supervise_agent(self, policy: AgentConfig, parts: Parts) -> None:
-        await supervise(
-            f"agent {policy.name}",
-            partial(parts.agent, policy),
-            clock=self._run.clock,
-            log=self._log,
-            crashed=partial(self._note_crash, parts),
-            agent=policy.name,
-        )
+    def _listen_to_people(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
+        """Take signals and commands that concern the work; the first to end when the program stops."""
+        if self._source is not None:
+            self._reloader = Reloader(self._source, parts, self._logs, self._run)
+            self._reloader.tell_loaded(self._source.loaded)
+            if self._hung_up:
+                # It may have been meant for a file that is newer than what was read at the start.
+                self._reloader.ask()
+            self._supervise(tasks, "reload", self._reloader, parts)
+            if self._run.lock is not None and not self._run.dry:
+                # Without the lock it may be somebody else's folder.
+                path = self._config.supervisor.state_dir / SOCKET
+                operations = Operator(parts, self._reloader, self._run.clock).operations()
+                server = ControlServer(path, operations, self._log, allowed={os.geteuid(), 0})
+                self._supervise(tasks, "control", server, parts)
 
     def _tell_start(self) -> None:
         page = self._config.dashboard.path if not self._run.dry else None
@@ -161,8 +154,7 @@ class Daemon:
             dry_run=self._run.dry,
         )
 
-    def _tell_stop(self) -> None:
-        grace = self._config.supervisor.shutdown_grace
+    def _tell_stop(self, grace: float) -> None:
         self._log.info(
             "supervisor.stopping",
             message=f"{self._shutdown.signal}: ending what runs, within {span(grace)}",
@@ -183,6 +175,6 @@ async def open_parts(run: Run, shutdown: Shutdown) -> Parts:
     return Parts(run, channels, memory, shutdown)
 
 
-async def run_daemon(run: Run, logs: LogSystem) -> None:
+async def run_daemon(run: Run, logs: LogSystem, source: Source) -> None:
     """Run the program until it is asked to stop."""
-    await Daemon(run, logs).run()
+    await Daemon(run, logs, source).run()

@@ -19,12 +19,15 @@ from collections_supervisor.agents.journal import FileJournal
 from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.ports import Heartbeat, MemoryJournal, Runner
 from collections_supervisor.agents.ports import Ports as AgentPorts
+from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.pulse import Pulse, Witnessed
+from collections_supervisor.app.rounds import PAGE
+from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.books.auditor import Ports as AuditorPorts
@@ -37,6 +40,7 @@ from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.deadman import Deadman
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
+    ActorCrashed,
     BooksAudited,
     History,
     ImpactAssessed,
@@ -52,6 +56,7 @@ from collections_supervisor.reporting.metrics_file import MetricsFile, put_metri
 from collections_supervisor.reporting.reporter import Reporter, put_page
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.lock import Lock
+from collections_supervisor.system.post import Post
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.sdnotify import ServiceManager
@@ -62,6 +67,9 @@ BY_CHECK = "by a single check"
 """How the page of a sweep came about."""
 SHORTEST_CYCLE = 0.5
 """Seconds; whoever wants a sign of life more often than twice that gets one too rarely."""
+
+MOVING = 2.0
+"""Seconds that the last words of a page may take that is written elsewhere from now on."""
 
 HOST_SIZE = 3
 """Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
@@ -129,6 +137,14 @@ class Faces:
         if self._auditor is not None:
             self._auditor.ask_for_costs(outages)
 
+    def draw_on(self, reporter: Reporter | MetricsFile | None) -> None:
+        """From now on this one renders the reports."""
+        self._reporter = reporter
+
+    def hire(self, auditor: Auditor | None) -> None:
+        """From now on this one finds out what outages cost."""
+        self._auditor = auditor
+
     def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
         """Begin no restart of the agents that are held."""
         self._slots.restrain(held, one_at_a_time)
@@ -140,6 +156,7 @@ class Parts:
     def __init__(self, run: Run, channels: Sequence[Channel], memory: Memory, shutdown: Shutdown) -> None:
         config = run.config
         self._run = run
+        self._memory = memory
         self._shutdown = shutdown
         self._place = Workplace(
             folder=config.supervisor.state_dir / "actions",
@@ -150,36 +167,49 @@ class Parts:
             log=run.log,
         )
         self.deadman = self._make_deadman()
+        self.monitor = Post(self.deadman)
         self.pulse = self._make_pulse()
         self.sweeper = Sweeper(self._place.strays, shutdown, run.log)
-        grouping = config.escalation.group_wait > 0 and not run.once
         self.journal = self._make_journal()
-        slots = RestartSlots(config.max_concurrent, reviewing=grouping and len(config.agents) >= HOST_SIZE)
+        self._slots = RestartSlots(config.max_concurrent, reviewing=reviewing(run))
         self._ports = AgentPorts(
             clock=run.clock,
             store=memory.states,
             journal=self.journal,
             log=run.log,
-            slots=slots,
+            slots=self._slots,
             boot_id=run.boot_id,
             jitter=random.random,
             looked=self.pulse.looked,
+            standing=lambda: self.coordinator.pause_of_all(),  # noqa: PLW0108 - there is none yet
         )
         self.metrics = self._make_metrics()
         self.reporter = self._make_reporter()
         self.notifier = self._make_notifier(channels, memory)
-        self.auditor = self._make_auditor(memory)
+        self.auditor = self._make_auditor(memory.report)
+        self.page, self.figures, self.audit = Post(self.reporter), Post(self.metrics), Post(self.auditor)
         self._readers: dict[str, HeartbeatReader] = {}
         store = Witnessed(memory.store, self.pulse.saved)
         ports = FleetPorts(clock=run.clock, log=run.log, store=store, histories=memory.histories, sources=self._sources)
-        faces = Faces(self.reporter or self.metrics, self.notifier, slots, self.pulse, self.auditor)
-        self.coordinator = Coordinator(fleet_of(run), ports, faces, memory.fleet, memory.past, memory.report)
+        self._faces = Faces(self.reporter or self.metrics, self.notifier, self._slots, self.pulse, self.auditor)
+        self.coordinator = Coordinator(fleet_of(run), ports, self._faces, memory.fleet, memory.past, memory.report)
+        self.watchers = Watchers(self.agent, self._rest, clock=run.clock, log=run.log, crashed=self.note_crash)
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self._run.config
+
+    async def note_crash(self, crash: ActorCrashed) -> None:
+        """Say that one of our tasks crashed; a round in which that happened is none."""
+        # A coordinator that crashes keeps the state from being saved, and whoever waits for a sign of life waits for that.
+        self.pulse.crashed(PAGE if crash.actor == "reporter" else crash.actor)
+        await self.coordinator.tell(crash)
 
     def _make_journal(self) -> FileJournal | MemoryJournal:
         if self._run.dry:
             return MemoryJournal()
-        owned = frozenset(agent.name for agent in self._run.config.agents if agent.restart.kind == "process")
-        return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned)
+        return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned_by(self._run.config))
 
     def _make_deadman(self) -> Deadman | None:
         run, settings = self._run, self._run.config.deadman
@@ -247,16 +277,19 @@ class Parts:
             channels,
             memory.outbox,
             self._ports,
-            persistence=Persistence(
-                give_up_after=self._run.config.escalation.give_up_after,
-                retries=not self._run.once,
-                bounded=self._shutdown.bounded,
-            ),
+            persistence=self._persistence(),
             tell=self._tell,
         )
 
-    def _make_auditor(self, memory: Memory) -> Auditor | None:
-        config, report = self._run.config, memory.report
+    def _persistence(self) -> Persistence:
+        return Persistence(
+            give_up_after=self._run.config.escalation.give_up_after,
+            retries=not self._run.once,
+            bounded=self._shutdown.bounded,
+        )
+
+    def _make_auditor(self, report: Report | None) -> Auditor | None:
+        config = self._run.config
         if not config.books.enabled:
             return None
         books = Books(config.books, local_zone(self._run.environ), window=config.metrics.window)
@@ -271,10 +304,86 @@ class Parts:
 
     def agent(self, policy: AgentConfig) -> AgentActor:
         """A new task for this agent; it goes on where the one before it ended."""
-        policy = msgspec.structs.replace(policy, cycle=self._run.cycle, settles=not self._run.once)
+        policy = self.policy(policy)
+        return AgentActor(policy, self._ports, self._heartbeat(policy), self._runner(policy), self.coordinator.tell)
+
+    def policy(self, policy: AgentConfig) -> AgentConfig:
+        """An agent's settings with those that hold for all."""
+        return msgspec.structs.replace(policy, cycle=self._run.cycle, settles=not self._run.once)
+
+    def _heartbeat(self, policy: AgentConfig) -> Heartbeat:
         reader = self._readers[policy.name] = HeartbeatReader(policy)
-        heartbeat: Heartbeat = Onlooker(reader) if self._run.dry else reader
-        return AgentActor(policy, self._ports, heartbeat, self._runner(policy), self.coordinator.tell)
+        return Onlooker(reader) if self._run.dry else reader
+
+    def _rest(self, name: str) -> None:
+        self._readers.pop(name, None)
+        self._memory.states.rest(name, self._run.clock.now().mono)
+
+    # --- Another configuration ---
+
+    async def reconfigure(self, config: Config) -> None:
+        """Go by this one from now on: what has not changed is not touched, and whatever runs is not restarted."""
+        before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
+        self._shutdown.grant(config.supervisor.shutdown_grace)
+        secrets = self._place.secrets | secrets_of(config)  # what was one may still be in use
+        self._place = msgspec.structs.replace(self._place, secrets=secrets)
+        self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
+        if isinstance(self.journal, FileJournal):
+            self.journal.own(owned_by(config))
+        if before.deadman != config.deadman:
+            self.deadman = self._make_deadman()
+            self.monitor.give(self.deadman)
+        if before.escalation != config.escalation:
+            self.notifier.adjust(channels_of(self._run, self._shutdown), self._persistence())
+        if _shown_by(before) != _shown_by(config):
+            await self._replace_reporter(moved=before.dashboard.path != config.dashboard.path)
+        if _audited_by(before) != _audited_by(config):
+            self.auditor = self._make_auditor(self.coordinator.report)
+            self._faces.hire(self.auditor)
+            self.audit.give(self.auditor)
+        while not await self.coordinator.tell(fleet_of(self._run)):
+            pass  # its inbox stays full for seconds: nothing goes on before it knows whom it is about
+        self.pulse.watch([agent.name for agent in config.agents])
+        await self._change_agents(before, config)
+
+    async def _replace_reporter(self, *, moved: bool) -> None:
+        """Write the page and the metrics by other settings."""
+        last, report, history = self.reporter, self.coordinator.report, self.coordinator.history
+        self.metrics = self._make_metrics()
+        self.reporter = self._make_reporter()
+        self._faces.draw_on(self.reporter or self.metrics)
+        self.figures.give(self.metrics)
+        self.page.give(self.reporter)
+        if last is not None and moved:
+            # Nobody writes there any more: the page must not look as if somebody did.
+            with anyio.move_on_after(MOVING):
+                await last.close(msgspec.structs.replace(report, stopped_at=report.generated_at), history)
+        self._faces.show(report, history)
+
+    async def _change_agents(self, before: Config, config: Config) -> None:
+        old = {name: policy for name in self.watchers.names if (policy := self.watchers.policy(name)) is not None}
+        new = {agent.name: agent for agent in config.agents}
+        # Who becomes a process of ours, or is none any more, is another agent of the same name.
+        other = {name for name in old.keys() & new.keys() if is_owned(old[name]) != is_owned(new[name])}
+        async with anyio.create_task_group() as tasks:
+            for name in [name for name in old if name not in new or name in other]:
+                tasks.start_soon(self.watchers.retire, name)
+            for name in [name for name in new if name in old and name not in other]:
+                if (new[name], config.cycle) != (old[name], before.cycle):
+                    change = partial(self._reconfigure_agent, before=old[name])
+                    tasks.start_soon(self.watchers.change, new[name], change)
+        for name, policy in new.items():
+            if name not in old or name in other:
+                self.watchers.begin(policy)
+
+    async def _reconfigure_agent(self, actor: AgentActor, policy: AgentConfig, *, before: AgentConfig) -> None:
+        same = (policy.sources, policy.future_tolerance) == (before.sources, before.future_tolerance)
+        policy, runner = self.policy(policy), actor.runner
+        if isinstance(runner, OwnedProcess):
+            runner.adjust(policy, self._place)
+        else:
+            runner = self._runner(policy)
+        await actor.reconfigure(policy, None if same else self._heartbeat(policy), runner)
 
     def _sources(self) -> Iterator[Source]:
         for agent in self._run.config.agents:
@@ -289,6 +398,25 @@ class Parts:
             # Each sweep would begin with a full budget.
             return Bystander(policy, "no_memory")
         return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
+
+
+def reviewing(run: Run) -> bool:
+    """Whether a failure of the whole host can be recognised, so that the coordinator is heard before many restarts."""
+    grouping = run.config.escalation.group_wait > 0 and not run.once
+    return grouping and len(run.config.agents) >= HOST_SIZE
+
+
+def _shown_by(config: Config) -> tuple[object, ...]:
+    return (config.dashboard, config.metrics.path, config.escalation.recipient)
+
+
+def _audited_by(config: Config) -> tuple[object, ...]:
+    return (config.books, config.metrics.window, config.supervisor.check_interval)
+
+
+def owned_by(config: Config) -> frozenset[str]:
+    """The agents that are processes of ours."""
+    return frozenset(agent.name for agent in config.agents if is_owned(agent))
 
 
 def channels_of(run: Run, shutdown: Shutdown) -> Sequence[Channel]:

@@ -16,6 +16,7 @@ from collections_supervisor.agents.state import (
     ActionEnded,
     ActionStarted,
     AgentState,
+    Answer,
     AskForSlot,
     ChildExited,
     Effect,
@@ -207,7 +208,7 @@ class World:
                 self._at(self._now, lambda: self._handle(granted))
             case RunAction():
                 self._at(self._now, self._act)
-            case GiveSlotBack() | EndChild():  # pragma: no cover - nobody waits for a slot here, and no person acts
+            case GiveSlotBack() | EndChild() | Answer():  # pragma: no cover - nobody waits for a slot here, and no person acts
                 pass
 
     def _act(self) -> None:

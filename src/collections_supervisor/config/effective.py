@@ -34,6 +34,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     warnings: tuple[str, ...]
     effective: tuple[Effective, ...]
+    named: tuple[str, ...] = ()
+    """The agents of the file, whichever are watched."""
+    chosen: bool = False
+    """A flag chose which agents are watched."""
 
 
 def effective(sections: Settings, agents: Iterable[Agent]) -> tuple[Effective, ...]:
@@ -73,18 +77,19 @@ def _line(row: Effective) -> str:
     if row.value is None:
         return f"# {row.key} is not set"
     value = {} if row.key == "restart.env" else row.value
-    return f"{'# ' if row.origin == LATER else ''}{row.key} = {_toml(value)}"
+    return f"{'# ' if row.origin == LATER else ''}{row.key} = {toml(value)}"
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """A value as it stands in the file."""
     match value:
         case bool():
             return str(value).lower()
         case str():
             return quoted(value)
         case list() | tuple():
-            return f"[{', '.join(_toml(each) for each in value)}]"
+            return f"[{', '.join(toml(each) for each in value)}]"
         case dict():
-            return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }" if value else "{}"
+            return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }" if value else "{}"
         case _:
             return repr(value)

@@ -68,12 +68,18 @@ def build(
         # One after the other, so that a fault is told even where another layer hides it.
         explicit |= inspector.settings(layer, KEYS, NOT_YET)
     sections = Sections(explicit, inspector, file)
-    chosen = _agents(written, agents_flag, sections, file)
+    named, chosen = _agents(written, agents_flag, sections, file)
     settings = _section_settings(sections)
     problems.raise_if_any()
     config = _config(path, settings, chosen, inspector.places)
     channels = config.escalation.channels
-    return Loaded(config=config, warnings=advice(chosen, channels), effective=effective(settings, chosen))
+    return Loaded(
+        config=config,
+        warnings=advice(chosen, channels),
+        effective=effective(settings, chosen),
+        named=named,
+        chosen=agents_flag is not None,
+    )
 
 
 def _places(path: Path | None, environ: Mapping[str, str]) -> Places:
@@ -91,7 +97,10 @@ def _systemd_state(environ: Mapping[str, str]) -> dict[str, Entry]:
     return {"supervisor.state_dir": Entry(folder, where.source, where)} if folder else {}
 
 
-def _agents(written: Entry | None, flag: str | None, sections: Sections, file: Where) -> list[agents.Agent]:
+def _agents(
+    written: Entry | None, flag: str | None, sections: Sections, file: Where
+) -> tuple[tuple[str, ...], list[agents.Agent]]:
+    """The names that the file has, and the agents to watch."""
     inspector = sections.inspector
     configured = agents.read_agents(written.value if written else msgspec.UNSET, file, inspector)
     wanted = agents.choose(configured, flag, inspector)
@@ -101,7 +110,7 @@ def _agents(written: Entry | None, flag: str | None, sections: Sections, file: W
     chosen = [resolved[id(own)] for own in wanted]
     agents.refuse_shared_logs(chosen, file, inspector)
     agents.refuse_shared_outputs(chosen, file, inspector)
-    return chosen
+    return tuple(own.name for own in configured or []), chosen
 
 
 def _section_settings(sections: Sections) -> Settings:

@@ -7,7 +7,7 @@ from typing import assert_never
 import anyio
 import msgspec
 
-from collections_supervisor.coordination import bookkeeping, deliveries
+from collections_supervisor.coordination import bookkeeping, deliveries, quiet
 from collections_supervisor.coordination.chronicle import Chronicle
 from collections_supervisor.coordination.evidence import evidence, with_evidence
 from collections_supervisor.coordination.grouping import announce
@@ -20,8 +20,10 @@ from collections_supervisor.messages import (
     Acknowledge,
     ActorCrashed,
     AgentChanged,
+    AgentCommand,
     BooksAudited,
     ChannelsProven,
+    Emit,
     History,
     Impact,
     ImpactAssessed,
@@ -39,16 +41,28 @@ from collections_supervisor.system.naming import spoken
 
 __all__ = ["CRASHES", "GATHER", "INBOX", "Coordinator", "Fleet", "FleetState", "Ports", "Sinks", "Store"]
 
+
+class Keep:
+    """Whoever waits until what was told before is on disk."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.kept = False
+
+
+Order = Acknowledge | AgentCommand | Fleet | Keep
+"""What others want; all else is what happened."""
+
 Message = (
     AgentChanged
     | ActorCrashed
-    | Acknowledge
     | BooksAudited
     | ChannelsProven
     | ImpactAssessed
     | NoticeAttempted
     | NoticeDelivered
     | NoticeExpired
+    | Order
 )
 
 INBOX = 4096
@@ -110,6 +124,7 @@ class Coordinator:
         self._saved_at = -math.inf
         self._kept_at = -math.inf
         self._save_due = math.inf
+        self._keeps: list[Keep] = []
 
     @property
     def history(self) -> History:
@@ -126,6 +141,28 @@ class Coordinator:
     async def acknowledge(self, word: Acknowledge) -> bool:
         """Take a person's word that an incident is known; False if nothing of that name is open, or it was not heard."""
         return deliveries.is_known(self._state, word.subject) and await self.tell(word)
+
+    async def kept(self, within: float = 5.0) -> bool:
+        """Wait until all that was told before is on disk; False if it is not, or not in time."""
+        keep = Keep()
+        if await self.tell(keep, within):
+            with anyio.move_on_after(within):
+                await keep.done.wait()
+        return keep.kept
+
+    @property
+    def report(self) -> Report:
+        """What is known now."""
+        return self._report(self._clock.now(), stopped=False)
+
+    @property
+    def incidents(self) -> tuple[str, ...]:
+        """What a person may acknowledge, by the names that one would use."""
+        return tuple(one.agent or one.subject for one in self._state.open.values())
+
+    def pause_of_all(self) -> AgentCommand | None:
+        """What an agent is to be told that is watched from now on."""
+        return quiet.word(self._state, self._clock.now().wall)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -155,6 +192,7 @@ class Coordinator:
                 break
         now = self._clock.now()
         self._note_jump(now)
+        self._set(*quiet.expire(self._state, now.wall))
         await self._judge(now)
         report = self._report(now, stopped=stopped)
         self._tell_ready(report)
@@ -187,13 +225,10 @@ class Coordinator:
     def _apply(self, message: Message) -> None:
         self._save_due = min(self._save_due, self._saved_at + SAVE_EVERY)
         match message:
-            case AgentChanged(report=report):
-                self._facts[report.name] = message
-                self._unwatched.pop(report.name, None)
+            case AgentChanged():
+                self._note_agent(message)
             case ActorCrashed():
                 self._note_crash(message)
-            case Acknowledge():
-                self._acknowledge(message)
             case BooksAudited():
                 self._audited = message
                 self._state = bookkeeping.note_audit(self._state, message)
@@ -202,8 +237,42 @@ class Coordinator:
                     self._impacts[agent] = impact
             case NoticeDelivered() | NoticeExpired() | NoticeAttempted() | ChannelsProven():
                 self._state = deliveries.heard(self._state, message, self._clock.now().wall)
+            case _ as order:
+                self._obey(order)
+
+    def _obey(self, order: Order) -> None:
+        match order:
+            case Acknowledge():
+                self._acknowledge(order)
+            case AgentCommand():
+                self._set(*quiet.note(self._state, order, self._clock.now().wall))
+            case Fleet():
+                self._reconfigure(order)
+            case Keep():
+                self._keeps.append(order)
             case _ as never:
                 assert_never(never)
+
+    def _note_agent(self, changed: AgentChanged) -> None:
+        # Of one that was taken from the fleet the task may not have ended yet.
+        if changed.report.name in self._fleet.names:
+            self._facts[changed.report.name] = changed
+            self._unwatched.pop(changed.report.name, None)
+
+    def _set(self, state: FleetState, said: Emit | None) -> None:
+        self._state = state
+        if said is not None:
+            write(self._log, said)
+
+    def _reconfigure(self, fleet: Fleet) -> None:
+        """Go by other settings; of whom nobody watches any more nothing is known."""
+        self._fleet = fleet
+        self._facts = {name: changed for name, changed in self._facts.items() if name in fleet.names}
+        self._unwatched = {name: why for name, why in self._unwatched.items() if name in fleet.names}
+        if not fleet.books:
+            self._audited = None
+        # There may be another auditor, who has not been asked anything.
+        self._outages = {}
 
     def _note_crash(self, crash: ActorCrashed) -> None:
         now = self._clock.now()
@@ -282,9 +351,13 @@ class Coordinator:
         judged = self._judged.mono if self._judged is not None else math.inf
         # From judgement to judgement: a write takes time, and counted from its end every other cycle would come too early.
         due = judged >= self._kept_at + self._fleet.cycle or self._clock.now().mono >= self._save_due
-        if stopped or due or promised != self._saved:
+        if stopped or due or self._keeps or promised != self._saved:
+            keeps, self._keeps = self._keeps, []
             self._kept_at = judged
             saved = await self._store.save(report, self._state)
+            for keep in keeps:
+                keep.kept = saved
+                keep.done.set()
             self._saved_at = self._clock.now().mono
             self._saved = promised if saved else None
             self._save_due = math.inf if saved else self._saved_at + SAVE_AGAIN
@@ -322,4 +395,5 @@ def _promised(state: FleetState) -> object:
         {(incident.id, incident.acknowledged_until, incident.agents, incident.resolved_at) for incident in kept},
         {(notice.dedup_key, notice.sequence) for incident in kept for notice in incident.outstanding},
         {(incident.id, incident.told_with) for incident in kept},
+        state.quiet,
     )

@@ -72,6 +72,14 @@ class Crash(msgspec.Struct, frozen=True, kw_only=True):
         return Trouble(since=self.since, reason=self.reason, missed=0, silent=False)
 
 
+class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's stop for all agents, also for those that are watched only later (until None: until it is lifted by hand)."""
+
+    since: Stamp
+    until: Stamp | None = None
+    reason: str = ""
+
+
 class FleetState(msgspec.Struct, frozen=True, kw_only=True):
     """What has to outlive us: incidents, who was told of them, and by which way anybody was ever told."""
 
@@ -90,6 +98,8 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True):
     """By kind and subject, the first of the audits in a row that found books or a queue bad."""
     ended: dict[str, str] = {}
     """By kind and subject, the newest `dedup_key` of what is over: under it nothing new is ever told."""
+    quiet: Quiet | None = None
+    """What a person said of all agents."""
     escalations: dict[str, dict[EscalationOutcome, Count]] = {}
     """By agent, what became of the tries to tell a human of it, for ever."""
 

@@ -25,13 +25,12 @@ class Notifier:
     def __init__(
         self, channels: Sequence[Channel], outbox: Outbox, ports: Ports, *, persistence: Persistence, tell: Tell
     ) -> None:
-        self._channels = {channel.name: channel for channel in channels}
-        self._ladder = Ladder({channel.name: channel.after for channel in channels})
         self._outbox = outbox
         self._ports = ports
-        self._retries = persistence.retries
         self._outcomes = Outcomes(ports.clock, ports.log, tell)
-        self._courier = Courier(channels, outbox, ports, self._outcomes, persistence)
+        self._take_on(channels, persistence)
+        self._next: tuple[Sequence[Channel], Persistence] | None = None
+        self._lap = anyio.CancelScope()
         self._standing: Standing | None = None
         self._jobs: dict[Spot, Job] = {}
         self._tried: set[Spot] = set()
@@ -40,6 +39,17 @@ class Notifier:
         self._waiting = False
         self._news = anyio.Event()
         self._idle = anyio.Event()
+
+    def _take_on(self, channels: Sequence[Channel], persistence: Persistence) -> None:
+        self._channels = {channel.name: channel for channel in channels}
+        self._ladder = Ladder({channel.name: channel.after for channel in channels})
+        self._retries = persistence.retries
+        self._courier = Courier(channels, self._outbox, self._ports, self._outcomes, persistence)
+
+    def adjust(self, channels: Sequence[Channel], persistence: Persistence) -> None:
+        """Use these channels from now on; a try under way has a moment to end, and is made again if it did not."""
+        self._next = (channels, persistence)
+        self._lap.cancel()
 
     def publish(self, standing: Standing) -> None:
         """Take the complete set of notices that are still to be delivered."""
@@ -57,21 +67,31 @@ class Notifier:
 
     async def run(self) -> None:
         """Deliver until cancelled. May be run again after a crash, and goes on where it was."""
-        self._jobs.clear()
-        self._answering = 0
         try:
-            async with anyio.create_task_group() as tasks:
-                while True:
-                    self._news = anyio.Event()
-                    until = await self._reconcile(tasks) - self._ports.clock.now().mono
-                    self._rest()
-                    with anyio.move_on_after(until):
-                        await self._news.wait()
+            while True:
+                with anyio.CancelScope() as self._lap:
+                    await self._deliver()
         except anyio.get_cancelled_exc_class():
             left = [entry for entry in self._outbox.pending() if not entry.taken_by]
             if left:
                 self._outcomes.log_undelivered(left)
             raise
+
+    async def _deliver(self) -> None:
+        """Work by the present channels, for ever."""
+        if self._next is not None:
+            (channels, persistence), self._next = self._next, None
+            self._outbox.reconfigure([channel.name for channel in channels])
+            self._take_on(channels, persistence)
+        self._jobs.clear()
+        self._answering = 0
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._news = anyio.Event()
+                until = await self._reconcile(tasks) - self._ports.clock.now().mono
+                self._rest()
+                with anyio.move_on_after(until):
+                    await self._news.wait()
 
     def _rest(self) -> None:
         """Note it if there is nothing left to do."""

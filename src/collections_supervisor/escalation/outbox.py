@@ -39,6 +39,10 @@ class Outbox(Protocol):
         """Forget a notice that nobody is to get any more."""
         ...
 
+    def reconfigure(self, channels: Collection[str]) -> None:
+        """Give up the ways that are no longer configured."""
+        ...
+
     async def tidy(self, owed: Collection[Key]) -> None:
         """Keep within bounds, and make up for what could not be kept before; `owed` is what somebody still asks for."""
         ...
@@ -89,6 +93,10 @@ class MemoryOutbox:
     async def drop(self, key: Key) -> None:
         """Forget a notice that nobody is to get any more."""
         self._entries.drop(key)
+
+    def reconfigure(self, channels: Collection[str]) -> None:
+        """Give up the ways that are no longer configured; what would be lost by that goes over all that are."""
+        self._entries.reconfigure(channels)
 
     async def tidy(self, owed: Collection[Key]) -> None:
         """Keep within bounds; `owed` is what somebody still asks for."""

@@ -87,19 +87,19 @@ class AgentFlappingStopped(Line, frozen=True, tag="agent.flapping.stopped"):
 
 
 class AgentPaused(Line, frozen=True, tag="agent.paused"):
-    """A person wants it left alone."""
+    """A person wants it left alone, or all of them (then without an `agent`)."""
 
     level: Literal["info"]
-    agent: str
+    agent: str | None
     until: Stamp | None
     reason: str | None
 
 
 class AgentResumed(Line, frozen=True, tag="agent.resumed"):
-    """It is watched again, because a person said so or the pause is over."""
+    """It is watched again, or all are, because a person said so or the pause is over."""
 
     level: Literal["info"]
-    agent: str
+    agent: str | None
     reason: str
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from collections_supervisor.events.line import Count, Error, Line, OfNoAgent
+from collections_supervisor.events.line import Count, Error, Line, OfNoAgent, Stamp
 from collections_supervisor.messages import Level, Verdict
 
 
@@ -133,11 +133,64 @@ class SupervisorStack(Line, frozen=True, tag="supervisor.stack"):
     stack: str
 
 
-class ConfigRejected(Line, frozen=True, tag="config.rejected"):
-    """A SIGHUP came: this release reads its configuration at the start only."""
+class ConfigLoaded(Line, frozen=True, tag="config.loaded"):
+    """The configuration was read, at the start or for a reload, and this is questionable about it (`warnings`)."""
 
-    level: Literal["warning"]
+    level: Literal["info"]
+    path: str | None
+    """None where there is no file."""
+    agents: Count
+    warnings: tuple[str, ...]
+
+
+class ConfigRejected(Line, frozen=True, tag="config.rejected"):
+    """It cannot be used (`faults`), and the one in force stays."""
+
+    level: Literal["error"]
+    path: str | None
     reason: str
+    """The first fault."""
+    faults: tuple[str, ...]
+
+
+class SupervisorReloaded(Line, frozen=True, tag="supervisor.reloaded"):
+    """What is different now is in force, but for what is `restart_needed` for."""
+
+    level: Literal["info"]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Agents, the first fifty of each."""
+    keys: tuple[str, ...]
+    """The keys whose values differ."""
+    restart_needed: tuple[str, ...]
+    duration_ms: float
+
+
+class ControlRequest(Line, frozen=True, tag="control.request"):
+    """A person asked for something (debug, if it only looks)."""
+
+    level: Literal["info", "debug"]
+    op: str
+    agent: str | None
+    """An agent, `*` for all of them, or with `ack` whatever else an incident is about."""
+    uid: int | None
+    """The user who asked; None where the system does not tell."""
+    until: Stamp | None
+    reason: str | None
+
+
+class ControlFailed(Line, frozen=True, tag="control.failed"):
+    """It was not done, or was no request at all, or nobody can be heard."""
+
+    level: Literal["warning", "error", "critical"]
+    error: Error
+    path: str | UnsetType = UNSET
+    op: str | UnsetType = UNSET
+    agent: str | UnsetType | None = UNSET
+    uid: int | UnsetType | None = UNSET
+    until: Stamp | UnsetType | None = UNSET
+    reason: str | UnsetType | None = UNSET
 
 
 class FileWritten(Line, frozen=True):

@@ -19,6 +19,8 @@ class AgentRestartStarted(Line, frozen=True, tag="agent.restart.started"):
     missed: Count
     fresh: bool
     """Whether an OpenClaw agent gets a new session, which loses the conversation."""
+    by_hand: bool | UnsetType = UNSET
+    """True where a person wanted it, whatever the budget."""
 
 
 class AgentRestartSucceeded(Line, frozen=True, tag="agent.restart.succeeded"):

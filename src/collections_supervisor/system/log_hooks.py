@@ -61,6 +61,12 @@ class Hooks:
         self._replace(sys, "unraisablehook", self._on_unraisable)
         self._replace(threading, "excepthook", self._on_thread_exception)
 
+    def set_level(self, least: Level) -> None:
+        """Log nothing below this level from now on."""
+        self._least = number_of(least)
+        if self._undo:
+            logging.getLogger().setLevel(self._least)
+
     def release(self) -> None:
         """Give back what was there before."""
         while self._undo:

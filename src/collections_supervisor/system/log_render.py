@@ -29,8 +29,12 @@ class LineRenderer:
 
     def __init__(self, *, run_id: str, version: str, max_bytes: int, preset: Preset = "json") -> None:
         """`max_bytes` counts the newline; less than `SMALLEST_LINE` is taken as that."""
-        self._max_bytes = max(max_bytes, SMALLEST_LINE)
+        self.set_limit(max_bytes)
         self._layout = LAYOUTS[preset](clip(version, SHORT_NAME), clip(run_id, SHORT_NAME))
+
+    def set_limit(self, max_bytes: int) -> None:
+        """Make no line longer than this from now on."""
+        self._max_bytes = max(max_bytes, SMALLEST_LINE)
 
     def parts(self, level: str, fields: MutableMapping[str, object], wall: datetime) -> Parts:
         """The line of the event in `fields`, which is used up. Whatever it holds, nothing is raised."""

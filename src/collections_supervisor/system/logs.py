@@ -52,6 +52,13 @@ class LogSystem:
         """Events by level, and how many of them were dropped."""
         return self._lines.counts
 
+    def adjust(self, config: LoggingConfig) -> None:
+        """Go by another level and length of lines from now on; where it is written, and in which form, stays as it is."""
+        self._renderer.set_limit(config.max_event_bytes)
+        self._hooks.set_level(config.level)
+        # Whoever logs has this very object, and what it lets pass is decided by its class.
+        self.logger.__class__ = structlog.make_filtering_bound_logger(config.level)
+
     def capture(self) -> None:
         """Bring logging, warnings and uncaught exceptions into the log, as `python.log`."""
         self._hooks.capture()

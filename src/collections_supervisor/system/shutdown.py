@@ -40,6 +40,10 @@ class Shutdown:
         self._deadline = self._clock.now().mono + self._grace
         self.requested.set()
 
+    def grant(self, grace: float) -> None:
+        """A stop may take so many seconds from now on, if none was asked for yet."""
+        self._grace = grace
+
     async def run(self) -> None:
         """Once asked to stop, see to it that the grace ends for all, also for what was being ended before."""
         await self.requested.wait()

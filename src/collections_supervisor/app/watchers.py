@@ -1,0 +1,163 @@
+"""The supervised task of each agent: begun, changed and ended one by one while the others go on."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+from structlog.typing import FilteringBoundLogger
+
+from collections_supervisor.agents.actor import AgentActor
+from collections_supervisor.agents.state import Answer
+from collections_supervisor.config.schema import AgentConfig
+from collections_supervisor.messages import ActorCrashed, AgentCommand
+from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.supervision import supervise
+
+HEARD_WITHIN = 5.0
+"""Seconds that an agent's task has to take a word in; a look at files on a disk that hangs takes as long."""
+
+CRASHED = Answer(ok=False, sentence="the task that watches it crashed and begins again by itself: try again in a minute")
+SILENT = Answer(ok=False, sentence=f"the task that watches it did not answer within {HEARD_WITHIN:g} s; it may still do it")
+
+
+class Watcher:
+    """One agent's task, over its crashes."""
+
+    def __init__(self, policy: AgentConfig, make: Callable[[AgentConfig], AgentActor]) -> None:
+        self.policy = policy
+        self.actor: AgentActor | None = None
+        """None while there is none, after a crash."""
+        self.ended = anyio.Event()
+        self._make = make
+        self._retired = False
+        self._scope = anyio.CancelScope()
+
+    async def run(self) -> None:
+        """Watch by the present settings until the agent is retired, or cancelled."""
+        if self._retired:
+            return
+        self.actor = self._make(self.policy)
+        try:
+            await self.actor.run()
+        finally:
+            self.actor = None
+
+    async def over(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, which `retire` can cut short where there is nothing that has to end by itself."""
+        try:
+            with self._scope:
+                await work()
+        finally:
+            self.ended.set()
+
+    async def retire(self) -> None:
+        """Have it end, at the latest with the restart that runs."""
+        self._retired = True
+        if self.actor is None:
+            self._scope.cancel()
+            return
+        with anyio.move_on_after(HEARD_WITHIN):
+            await self.actor.retire()
+
+
+class Watchers:
+    """All agents that are watched, by name. `open` first."""
+
+    def __init__(
+        self,
+        make: Callable[[AgentConfig], AgentActor],
+        retired: Callable[[str], None],
+        *,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        crashed: Callable[[ActorCrashed], Awaitable[object]],
+    ) -> None:
+        """`make` gives a new task for an agent; `retired` is called with the name of one that is watched no longer."""
+        self._make = make
+        self._retired = retired
+        self._supervised = partial(supervise, clock=clock, log=log, crashed=crashed)
+        self._watchers: dict[str, Watcher] = {}
+        self._leaving: dict[str, Watcher] = {}
+        """Who is watched no longer and has a restart that is paid for and still runs."""
+        self._tasks: TaskGroup | None = None
+
+    def open(self, tasks: TaskGroup, policies: Iterable[AgentConfig]) -> None:
+        """Watch these agents, and those to come, in these tasks."""
+        self._tasks = tasks
+        for policy in policies:
+            self.begin(policy)
+
+    def begin(self, policy: AgentConfig) -> None:
+        """Watch this agent too."""
+        if self._tasks is None:
+            return
+        watcher = self._watchers[policy.name] = Watcher(policy, self._make)
+        before = self._leaving.get(policy.name)
+        self._tasks.start_soon(self._watch, watcher, before, name=f"agent {policy.name}")
+
+    async def _watch(self, watcher: Watcher, before: Watcher | None) -> None:
+        name = watcher.policy.name
+        if before is not None:
+            # One restart at a time, also where it is one that was begun before it was watched no longer.
+            await before.ended.wait()
+        await watcher.over(partial(self._supervised, f"agent {name}", lambda: watcher, agent=name))
+        if self._leaving.get(name) is watcher:
+            del self._leaving[name]
+        if name not in self._watchers:
+            self._retired(name)
+
+    async def retire(self, name: str) -> None:
+        """Watch this agent no longer."""
+        watcher = self._watchers.pop(name)
+        self._leaving[name] = watcher
+        await watcher.retire()
+
+    async def change(self, policy: AgentConfig, reconfigure: Callable[[AgentActor, AgentConfig], Awaitable[None]]) -> None:
+        """Watch it by other settings from now on."""
+        watcher = self._watchers[policy.name]
+        watcher.policy = policy
+        if watcher.actor is not None:
+            with anyio.move_on_after(HEARD_WITHIN):
+                await reconfigure(watcher.actor, policy)
+
+    # --- What a person wants ---
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who is watched."""
+        return tuple(self._watchers)
+
+    def policy(self, name: str) -> AgentConfig | None:
+        """The settings by which this agent is watched; None if it is not."""
+        watcher = self._watchers.get(name)
+        return watcher.policy if watcher is not None else None
+
+    async def ask(self, name: str, word: AgentCommand) -> Answer:
+        """Give an agent's task a person's word; what came of it."""
+        actor = self._watchers[name].actor
+        if actor is None:
+            return CRASHED
+        with anyio.move_on_after(HEARD_WITHIN):
+            return await actor.ask(word)
+        return SILENT
+
+    async def ask_all(self, word: AgentCommand) -> dict[str, Answer]:
+        """The same for all of them at one time, by name."""
+        answers: dict[str, Answer] = {}
+
+        async def one(name: str) -> None:
+            answers[name] = await self.ask(name, word)
+
+        async with anyio.create_task_group() as tasks:
+            for name in self.names:
+                tasks.start_soon(one, name)
+        return answers
+
+    async def ending(self, name: str, action_id: str, within: float) -> Answer:
+        """How a restart ended, if that is known within so many seconds."""
+        watcher = self._watchers.get(name)
+        if watcher is not None and watcher.actor is not None:
+            with anyio.move_on_after(within):
+                return await watcher.actor.ending(action_id)
+        return Answer(ok=False, sentence=f"nobody knows yet how the restart of {name} ended: look at its status")
