@@ -14,6 +14,7 @@ from collections_supervisor.agents.health import first_state, next_due, next_gla
 from collections_supervisor.agents.saved import decode, encode
 from collections_supervisor.agents.state import (
     ActionEnded,
+    ActionRecord,
     ActionStarted,
     AgentState,
     Answer,
@@ -69,6 +70,7 @@ class World:
         self.starts: list[float] = []
         self.ends: list[float] = []
         self.ended_by_hand: list[float] = []
+        self.requests: list[ActionRequest] = []
         self.running = 0
         self.overlapped = False
         self.log: list[Emit] = []
@@ -140,6 +142,22 @@ class World:
         found = "ok" if beat or self.lines or future else "missing"
         return Reading(status=found, beat=beat, future=future, trailing=tuple(self.lines[-10:]))  # type: ignore[arg-type]
 
+    def record(self, **changes: Any) -> ActionRecord:
+        """What is written down of the last start of a process of ours."""
+        known = ActionRecord(
+            request=self.requests[-1],
+            argv=("worker",),
+            boot_id="boot",
+            started=self.wall(self.starts[-1]),
+            deadline=0.0,
+            first=self.requests[-1].attempt == 0,
+            restarts=self.state.restarts,
+            starts=tuple(self.wall(start) for start in self.state.starts),
+            pid=4711,
+            start_time=1,
+        )
+        return msgspec.structs.replace(known, **changes)
+
     # --- Our own lives ---
 
     def lose_action(self) -> None:
@@ -210,6 +228,7 @@ class World:
     def _run(self, request: ActionRequest) -> None:
         script = self.restart(len(self.starts))
         self._fresh.append(request.fresh)
+        self.requests.append(request)
         if script.outcome.result != "busy":
             self.overlapped |= self.running > 0
             self.running += 1

@@ -14,7 +14,6 @@ import anyio
 import pytest
 
 from collections_supervisor.agents.action import ActionRunner
-from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.state import ActionRecord
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.config.schema import AgentConfig, RestartPolicy
@@ -234,18 +233,3 @@ async def test_what_is_gone_or_somebody_elses_is_not_found(bench: Bench) -> None
     assert await bench.runner().find(bench.record()) is None
     other = bench.start("exec sleep 1000")
     assert await bench.runner().find(bench.record(other, (start_time(other) or 0) + 1)) is None, "its number was given out anew"
-
-
-async def test_a_process_of_ours_of_an_earlier_life_is_ended_and_not_adopted(bench: Bench) -> None:
-    policy = AgentConfig(name="mailer", restart=RestartPolicy(kind="process", command=("true",), stop_grace=5.0))
-    for known in (True, False):
-        pid = bench.start("sleep 1000 & echo $! > $HERE/pids; wait")
-        await until(bench.said)
-        record = bench.record(pid if known else 0)
-        process = OwnedProcess(policy, bench.place())
-        with anyio.fail_after(DEADLINE):
-            assert await process.find(record) is None
-            assert [one for one in (pid, *bench.said()) if alive(one)] == []
-            assert await process.find(record) is None
-            assert (await process.adopt(record, Tree(pid=pid, start_time=1, marker="x"))).result == "interrupted"
-        (bench.folder / "pids").unlink()

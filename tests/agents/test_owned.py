@@ -2,23 +2,27 @@
 
 import os
 import signal
+import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from collections_supervisor.agents.owned import OwnedProcess
+from collections_supervisor.agents.owned_life import settings
 from collections_supervisor.agents.owned_lines import LINE, LINES
-from collections_supervisor.agents.state import ChildExited, MemoryRead
+from collections_supervisor.agents.state import ActionRecord, ChildExited, MemoryRead
 from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.config.schema import AgentConfig, RestartPolicy
 from collections_supervisor.messages import ActionOutcome, ActionRequest
 from collections_supervisor.system.clock import SystemClock
 from collections_supervisor.system.process_table import is_alive, start_time
+from collections_supervisor.system.process_tree import Tree
 from collections_supervisor.system.shutdown import Shutdown
 
 DEADLINE = 30.0
@@ -40,6 +44,8 @@ class Bench:
             log=log,
         )
         self.made: list[OwnedProcess] = []
+        self.forgotten: list[OwnedProcess] = []
+        """Those of earlier lives, whose processes live on."""
         self.begun = 0
         self.wanted = True
         self.alive_at_begin: list[int] = []
@@ -106,7 +112,7 @@ class Bench:
 async def bench(tmp_path: Path, log: Any) -> Any:
     bench = Bench(tmp_path, log)
     yield bench
-    for process in bench.made:
+    for process in (*bench.made, *bench.forgotten):
         await process.close()
     for pid in bench.pids:
         if alive(pid):
@@ -441,3 +447,158 @@ async def test_it_outlives_a_log_that_nobody_reads_as_fast(bench: Bench) -> None
     exited = await process.wait()
     assert isinstance(exited, ChildExited)
     assert exited.exit_code == 0
+
+
+# --- What an earlier life of ours left ---
+
+
+class Earlier:
+    """A process that an earlier life of ours started, with what is written down of it."""
+
+    def __init__(self, bench: Bench, process: OwnedProcess) -> None:
+        self.bench = bench
+        self.process = process
+
+    async def record(self, **changes: Any) -> ActionRecord:
+        request = self.bench.request()
+        with anyio.fail_after(DEADLINE):
+            assert (await self.process.run(request, self.bench)).result == "ok"
+        pid, started = self.bench.spawns[-1]
+        # The one that started it is gone: what it had open is closed, and nobody listens any more.
+        self.process._output.close()
+        self.bench.made.remove(self.process)
+        self.bench.forgotten.append(self.process)
+        known = ActionRecord(
+            request=request,
+            argv=(),
+            boot_id="boot",
+            started=SystemClock().now().wall,
+            deadline=0.0,
+            settings=settings(self.process._policy),
+            pid=pid,
+            start_time=started,
+        )
+        return msgspec.structs.replace(known, **changes)
+
+
+TALKS = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done"
+
+
+async def found(process: OwnedProcess, record: ActionRecord) -> Tree | None:
+    with anyio.fail_after(DEADLINE):
+        return await process.find(record)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["recorded", "spawned and not recorded"])
+async def test_one_that_outlived_us_is_taken_over_with_all_that_it_says(bench: Bench, known: bool) -> None:
+    record = await Earlier(bench, bench.shell(TALKS)).record(**({} if known else {"pid": 0, "start_time": 0}))
+    pid = bench.spawns[-1][0]
+    await anyio.sleep(0.2)
+    process = bench.shell(TALKS)
+    tree = await found(process, record)
+    assert tree is not None
+    assert tree.pid == pid
+    assert (await process.adopt(record, tree)).result == "ok"
+
+    async def listen_and_kill() -> None:
+        await until(lambda: len(bench.said) > 20)
+        os.kill(pid, signal.SIGKILL)
+
+    [exited] = await with_waiter(process, listen_and_kill)
+    assert isinstance(exited, ChildExited)
+    assert (exited.exit_code, exited.signal, exited.adopted) == (None, None, True)
+    assert 0.2 < exited.uptime_s < DEADLINE
+    assert bench.said == [str(number + 1) for number in range(len(bench.said))], "no line is lost, and none comes twice"
+
+
+async def test_one_that_was_taken_over_is_ended_with_us_and_with_all_that_it_started(bench: Bench) -> None:
+    script = f"setsid sleep 1000 & echo $! >> {bench.folder}/pids; echo $$ >> {bench.folder}/pids; wait"
+    record = await Earlier(bench, bench.shell(script)).record()
+    await until(lambda: len(bench.pids) == 2)
+    process = bench.shell(script)
+    tree = await found(process, record)
+    assert tree is not None
+    await process.adopt(record, tree)
+    assert await with_waiter(process, process.close) == [None]
+    assert [pid for pid in bench.pids if alive(pid)] == []
+
+
+@pytest.mark.parametrize("change", ["settings", "pipe"])
+async def test_one_that_would_be_started_in_another_way_now_is_asked_to_end(bench: Bench, change: str) -> None:
+    script = f"trap 'echo int > {bench.folder}/asked; exit' INT; echo $$ > {bench.folder}/pids; while :; do sleep 0.02; done"
+    record = await Earlier(bench, bench.shell(script)).record()
+    await until(lambda: bench.pids)
+    if change == "pipe":
+        (bench.folder / "worker.out").unlink()
+    process = bench.shell(script, stop_signal="INT", **({"env": {"COLOUR": "blue"}} if change == "settings" else {}))
+    assert await found(process, record) is None
+    assert (bench.folder / "asked").read_text() == "int\n"
+    assert not alive(bench.pids[0])
+    assert [entry["pid"] for entry in bench.log.of("agent.outdated")] == bench.pids
+
+
+async def test_what_one_that_died_while_nobody_watched_left_is_ended_before_the_next_start(bench: Bench) -> None:
+    earlier = Earlier(bench, bench.shell(f"{bench.elsewhere()}; sleep 1000"))
+    record = await earlier.record()
+    await until(lambda: len(bench.pids) == 1)
+    os.kill(record.pid, signal.SIGKILL)
+    await until(lambda: not alive(record.pid))
+    process = bench.shell("exec sleep 1000")
+    assert await found(process, record) is None
+    assert alive(bench.pids[0])
+    await bench.start(process)
+    assert not alive(bench.pids[0])
+
+
+async def test_a_record_of_one_that_was_never_started_finds_nothing(bench: Bench) -> None:
+    process = bench.shell("exec sleep 1000")
+    record = ActionRecord(
+        request=bench.request(), argv=(), boot_id="boot", started=SystemClock().now().wall, deadline=0.0, settings="x"
+    )
+    assert await found(process, record) is None
+
+
+# --- A file instead of events, and memory ---
+
+
+async def test_its_output_may_go_into_a_file_that_is_rotated_once_a_cycle(bench: Bench) -> None:
+    path = bench.folder / "logs" / "worker.log"
+    process = bench.python(
+        "import time\nfor n in range(300): print('x' * 500)\ntime.sleep(1000)", output=path, output_max=65536, output_keep=1
+    )
+    process._policy = msgspec.structs.replace(process._policy, cycle=0.2)
+    await bench.start(process)
+
+    async def wait_for_rotation() -> None:
+        await until(lambda: path.with_name("worker.log.1").exists() and path.stat().st_size == 0)
+        await process.close()
+
+    assert await with_waiter(process, wait_for_rotation) == [None]
+    assert path.with_name("worker.log.1").read_text() == ("x" * 500 + "\n") * 300
+    assert bench.said == []
+
+
+async def test_a_file_that_cannot_be_written_is_a_start_that_failed(bench: Bench) -> None:
+    (bench.folder / "file").write_text("")
+    outcome = await bench.start(bench.shell("exit 0", output=bench.folder / "file" / "log"))
+    assert (outcome.result, outcome.classified) == ("failed", "")
+    assert str(bench.folder / "file" / "log") in outcome.cause
+
+
+async def test_it_is_measured_once_a_cycle_with_all_that_it_started_and_its_end_is_told_after_that(bench: Bench) -> None:
+    hold = "x = bytearray(40 * 2**20); import time; time.sleep(1000)"
+    process = bench.shell(f"{sys.executable} -I -S -c '{hold}' & echo $! > {bench.folder}/pids; wait; exit 3", max_rss=1)
+    process._policy = msgspec.structs.replace(process._policy, cycle=0.2)
+    await bench.start(process)
+    await until(lambda: bench.pids)
+    measured: list[int] = []
+    with anyio.fail_after(DEADLINE):
+        while not measured or measured[-1] < 40 * 2**20:
+            news = await process.wait()
+            assert isinstance(news, MemoryRead)
+            measured.append(news.rss)
+        os.kill(bench.pids[0], signal.SIGKILL)
+        while isinstance(news := await process.wait(), MemoryRead):
+            pass
+    assert isinstance(news, ChildExited)
+    assert news.exit_code == 3

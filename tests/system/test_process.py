@@ -16,7 +16,15 @@ import anyio
 import pytest
 
 from collections_supervisor.system.process import _SPAWNS, Child, SpawnError, child_environment, spawn
-from collections_supervisor.system.process_table import HERE, MARKER_VARIABLE, Facilities, is_alive, read_markers, read_table
+from collections_supervisor.system.process_table import (
+    HERE,
+    MARKER_VARIABLE,
+    STARTED,
+    Facilities,
+    is_alive,
+    read_markers,
+    read_table,
+)
 
 WITHOUT_PIDFD = Facilities(pidfd=False, procfs=HERE.procfs)
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -311,3 +319,41 @@ async def test_no_descriptor_is_lost(start: Start, facilities: Facilities) -> No
         with pytest.raises(SpawnError):
             await start("/nowhere/program", facilities=facilities)
     assert open_descriptors() == before
+
+
+async def test_whether_others_of_its_group_are_left_is_known_when_it_ended() -> None:
+    for script, left in (("exit 0", False), ("sleep 1000 & exit 0", True)):
+        child = await spawn(["sh", "-c", script], env=os.environ, cwd=None, stdout=None, stderr=None, marker="group")
+        with anyio.fail_after(20):
+            await child.wait()
+        assert child.left_group is left
+        if left:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+async def test_its_group_is_signalled_only_as_long_as_its_number_is_its_own() -> None:
+    child = await spawn(["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="group")
+    child.signal_group(signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT)
+    with anyio.fail_after(20):
+        assert await child.wait() == -signal.SIGTERM
+    child.signal_group(signal.SIGKILL)
+
+
+async def test_several_may_wait_and_one_who_gives_up_leaves_the_others_waiting() -> None:
+    child = await spawn(["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="waiters")
+    codes: list[int] = []
+
+    async def wait() -> None:
+        codes.append(await child.wait())
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            with anyio.move_on_after(0.05):
+                async with anyio.create_task_group() as impatient:
+                    impatient.start_soon(wait)
+                    await anyio.sleep(0.01)
+                    tasks.start_soon(wait)
+                    tasks.start_soon(wait)
+            child.signal_group(signal.SIGKILL)
+    assert codes == [-signal.SIGKILL] * 2
+    assert child.pid not in STARTED
