@@ -100,3 +100,50 @@ def test_a_killed_process_is_running_again_at_once_and_ends_with_us(workshop: An
     assert not workshop.is_running(second_grandchild)
     assert len(daemon.of("agent.restart.started", agent="worker")) == 1
     assert workshop.notices("worker") == workshop.notices("unrelated") == []
+
+
+TALK = """setsid sleep 300 & echo $$ $! > "$0.new"; mv "$0.new" "$0"; n=0; while :; do n=$((n+1)); echo "line $n"; sleep 0.05
+done"""
+
+
+def test_a_process_outlives_our_violent_end_and_is_taken_over_with_all_that_it_said(site: Any) -> None:
+    told = site.root / "pids"
+    script = ["sh", "-c", TALK, str(told)]
+    alive = {"heartbeat": {"kind": "none"}}
+    site.configure([owned("talker", script, {"stop_grace": "3s"}, **alive)])
+    first = site.run()
+    first.wait_for("agent.output", agent="talker", message="line 5")
+    first.kill()
+    talker, grandchild = pids(told)
+    second = site.run()
+    adopted = second.wait_for("agent.restart.adopted", agent="talker")
+    assert adopted["pid"] == talker
+    second.wait_for("agent.output", agent="talker", count=20)
+    heard = [event["message"] for daemon in (first, second) for event in daemon.of("agent.output", agent="talker")]
+    assert heard == [f"line {number + 1}" for number in range(len(heard))]
+    assert pids(told) == [talker, grandchild], "no second one was started"
+    assert second.of("agent.started", agent="talker") == []
+    site.kill(talker)
+    exited = second.wait_for("agent.exited", agent="talker")
+    assert (exited["exit_code"], exited["signal"], exited["adopted"]) == (None, None, True)
+    second.wait_for("agent.restart.started", agent="talker")
+    site.until(lambda: pids(told) not in ([], [talker, grandchild]))
+    site.until(lambda: not site.is_running(grandchild))
+    assert second.stop() == 0
+    assert [pid for pid in pids(told) if site.is_running(pid)] == []
+
+
+def test_a_process_that_would_be_started_in_another_way_now_is_replaced_when_we_are(site: Any) -> None:
+    told = site.root / "pids"
+    alive = {"heartbeat": {"kind": "none"}}
+    site.configure([owned("talker", ["sh", "-c", TALK, str(told)], **alive)])
+    first = site.run()
+    first.wait_for("agent.output", agent="talker")
+    first.kill()
+    before = pids(told)
+    site.configure([owned("talker", ["sh", "-c", TALK, str(told)], {"env": {"COLOUR": "blue"}}, **alive)])
+    second = site.run()
+    second.wait_for("agent.outdated", agent="talker", pid=before[0])
+    second.wait_for("agent.output", agent="talker")
+    assert pids(told) != before
+    assert [pid for pid in before if site.is_running(pid)] == []

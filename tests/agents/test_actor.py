@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from collections_supervisor.agents.actor import AgentActor
 from collections_supervisor.agents.ports import Attendant, Kept, MemoryJournal, MemoryStore, Ports
 from collections_supervisor.agents.slots import RestartSlots
-from collections_supervisor.agents.state import ActionRecord, ChildExited
+from collections_supervisor.agents.state import ActionRecord, ChildExited, MemoryRead
 from collections_supervisor.config.schema import AgentConfig, Backoff, LogSource, RestartPolicy
 from collections_supervisor.messages import (
     ActionOutcome,
@@ -154,7 +154,7 @@ class Outside:
         finally:
             self.running -= 1
 
-    async def wait(self) -> ChildExited | None:
+    async def wait(self) -> ChildExited | MemoryRead | None:
         script = self.scripts[min(len(self.runs), len(self.scripts)) - 1]
         if script.lives is None:
             return None
@@ -655,6 +655,107 @@ async def test_a_crash_of_its_task_starts_a_process_of_ours_anew(fleet: Fleet) -
     assert outside.closed == 2
     assert not outside.overlapped
     assert fleet.last().status == "healthy"
+
+
+TALL = Tree(pid=4711, start_time=1, marker="worker")
+
+
+async def crashed(log: Any, outside: Outside, *, after: float, then: AgentCommand | None = None) -> Fleet:
+    """A new life of ours, after one that was killed and left its process running."""
+    first = Fleet(log)
+    async with first.watching((owned(), outside)):
+        await anyio.sleep(after)
+        if then is not None:
+            await first.made[-1].command(then)
+            await anyio.sleep(1.0)
+        kept = first.store.load("mailer")
+    assert kept is not None
+    second = Fleet(log, journal=first.journal)
+    second.store.save("mailer", kept.state)
+    outside.tree = TALL
+    return second
+
+
+async def test_a_process_of_ours_that_outlived_us_is_taken_over_and_its_end_is_heard(log: Any) -> None:
+    outside = Outside([Script(duration=0.0, lives=1e6), Script(duration=0.0, lives=1e6)])
+    fleet = await crashed(log, outside, after=100.0)
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(200.0)
+        assert (len(outside.starts), fleet.last().status, fleet.last().restarts) == (1, "healthy", 0)
+        assert len(outside.adopted) == 1
+        assert fleet.idle
+        outside.exit_now.set()
+        await anyio.sleep(20.0)
+        assert (len(outside.starts), fleet.last().status, fleet.last().restarts) == (2, "healthy", 1)
+
+
+async def test_a_process_of_ours_that_was_stopped_before_we_died_is_ended_and_not_started(log: Any) -> None:
+    outside = Outside([Script(duration=0.0, lives=1e6)])
+    fleet = await crashed(log, outside, after=100.0, then=AgentCommand(what="stop"))
+    closed = outside.closed
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(200.0)
+        assert outside.closed == closed + 1
+        assert (len(outside.starts), fleet.last().status) == (1, "paused")
+
+
+async def test_a_process_of_ours_is_stopped_and_started_by_hand(fleet: Fleet) -> None:
+    outside = Outside([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(100.0)
+        await fleet.made[-1].command(AgentCommand(what="stop", reason="a new release"))
+        await anyio.sleep(1.0)
+        assert (outside.closed, fleet.last().status, fleet.last().paused) == (1, "paused", True)
+        await anyio.sleep(5000.0)
+        assert len(outside.starts) == 1
+        await fleet.made[-1].command(AgentCommand(what="start"))
+        await anyio.sleep(20.0)
+        assert (len(outside.starts), fleet.last().status, fleet.last().restarts) == (2, "healthy", 0)
+
+
+async def test_a_stop_and_a_start_right_after_it_are_done_in_that_order(fleet: Fleet) -> None:
+    order: list[str] = []
+
+    class Slow(Outside):
+        async def close(self) -> None:
+            await super().close()
+            order.append("ending")
+            await anyio.sleep(5.0)
+            order.append("ended")
+
+        async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
+            order.append("start")
+            return await super().run(request, attendant)
+
+    outside = Slow([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(100.0)
+        await fleet.made[-1].command(AgentCommand(what="stop"))
+        await fleet.made[-1].command(AgentCommand(what="start"))
+        await anyio.sleep(30.0)
+        assert order == ["start", "ending", "ended", "start"]
+        assert fleet.last().status == "healthy"
+
+
+async def test_a_process_of_ours_that_is_too_large_twice_is_replaced(fleet: Fleet) -> None:
+    class Growing(Outside):
+        measured = 0
+
+        async def wait(self) -> ChildExited | MemoryRead | None:
+            if len(self.starts) == 1:
+                await anyio.sleep(60.0)
+                self.measured += 1
+                return MemoryRead(rss=2000)
+            return await super().wait()
+
+    outside = Growing([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(restart={"max_rss": 1000}), outside)):
+        await anyio.sleep(119.0)
+        assert (len(outside.starts), outside.measured) == (1, 1)
+        await anyio.sleep(11.0)
+        assert len(outside.starts) == 2
+        [started] = fleet.of("agent.restart.started")
+        assert "memory" in started["message"]
 
 
 # --- Whatever happens ---
