@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from tests.config.test_example import EXAMPLE, uncommented
 from tests.events.samples import golden
+from tests.reporting.stories import bad_day
 
 from collections_supervisor.app import schemas
 from collections_supervisor.cli import check, cli
@@ -19,6 +21,7 @@ from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.keys import AGENT_KEYS, CHANNEL_KEYS, KEYS, SOURCE_KEYS
 from collections_supervisor.config.kinds import Key
 from collections_supervisor.events.catalogue import EVENTS
+from collections_supervisor.reporting.report_json import encode_report
 
 LINES: list[dict[str, Any]] = [json.loads(line) for line in golden("json").read_bytes().splitlines()]
 TABLES = {"escalation.channels", "heartbeat"}
@@ -102,6 +105,41 @@ def test_the_command_knows_all_of_them_and_prints_that_of_the_file_by_default() 
     assert tuple(option.type.choices) == schemas.NAMES
     assert json.loads(CliRunner().invoke(cli, ["check", "--schema"]).output) == json.loads(schemas.schema("config"))
     assert CliRunner().invoke(cli, ["check", "--schema", "events", "--show-effective"]).exit_code == 2
+
+
+# --- The report ----------------------------------------------------------------------------------------------------
+
+PARTS = (
+    (),
+    ("agents", 0),
+    ("agents", 0, "durations"),
+    ("incidents", 0),
+    ("books",),
+    ("books", "totals", "unpaid"),
+    ("books", "findings", 0),
+    ("queues", "items", 0),
+    ("metrics", "payment_latency_s"),
+    ("sources", 0),
+)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_a_report_has_every_member_and_no_other(part: tuple[str | int, ...]) -> None:
+    report, _ = bad_day()
+    shape = validator("report")
+    assert [error.message for error in shape.iter_errors(json.loads(encode_report(report)))] == []
+
+    def fresh() -> tuple[Any, Any]:
+        whole = json.loads(encode_report(report))
+        return whole, reduce(lambda value, key: value[key], part, whole)
+
+    for name in (*fresh()[1], None):
+        whole, found = fresh()
+        if name is None:
+            found["more"] = 1
+        else:
+            del found[name]
+        assert not shape.is_valid(whole), name
 
 
 # --- Lines of the log ----------------------------------------------------------------------------------------------

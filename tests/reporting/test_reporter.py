@@ -3,12 +3,11 @@
 import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
 
 from collections_supervisor.config.schema import DashboardConfig
@@ -122,23 +121,6 @@ async def test_it_is_written_again_and_again_though_nothing_changes(
         at.reporter.publish(make_report(make_agent()), HISTORY)
         await at.disk.until(4)
     assert len({page for _, page in at.disk.pages}) == 1
-
-
-async def test_a_newer_report_without_changes_waits_for_half_the_interval(
-    bench: Callable[..., Bench], make_report: MakeReport, make_agent: MakeAgent, now: datetime
-) -> None:
-    """Time as the reports have it: the page must not be called out of date while the fleet is being watched."""
-    async with bench(interval=60).running() as at:
-        report = make_report(make_agent())
-        at.reporter.publish(report, HISTORY)
-        await at.disk.until(1)
-        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=29)), HISTORY)
-        await anyio.wait_all_tasks_blocked()
-        at.reporter.publish(msgspec.structs.replace(report, generated_at=now + timedelta(seconds=31)), HISTORY)
-        await at.disk.until(2)
-    assert len(at.disk.pages) == 2
-    assert "As of <time" in at.disk.pages[1][1]
-    assert "11:02:15 UTC" in at.disk.pages[1][1]
 
 
 async def test_failures_are_said_once_until_it_works_again(
