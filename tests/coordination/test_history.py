@@ -325,6 +325,20 @@ def test_a_history_that_somebody_made_up_is_put_in_order(history: History) -> No
     assert_sound(after.history, EPOCH + MINUTE)
 
 
+def test_what_a_kept_history_does_not_tell_was_not_watched() -> None:
+    def run(status: Any, since: int, until: int) -> StateRun:
+        return StateRun(status=status, since=EPOCH - since * MINUTE, until=EPOCH - until * MINUTE)
+
+    found = (run("healthy", 30, 5), run("escalated", 60, 50), run("late", 55, 45))
+    past = remember(History(agents={"mailer": found}), None, EPOCH)
+    assert past.history.agents["mailer"] == (
+        run("escalated", 60, 50),
+        run("late", 50, 45),
+        run("not_watched", 45, 30),
+        run("healthy", 30, 5),
+    )
+
+
 def test_a_history_of_very_many_is_cut_down(make_report: MakeReport) -> None:
     runs = (StateRun(status="healthy", since=EPOCH - MINUTE, until=EPOCH),)
     many: dict[str, tuple[StateRun, ...]] = {f"agent-{number}": runs for number in range(20 * OTHERS)}
