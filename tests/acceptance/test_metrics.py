@@ -181,7 +181,7 @@ def test_a_folder_that_is_not_there_is_said_once(site: Any) -> None:
     site.configure([{"name": "mailer", "timeout": "1h", **TELL_ONLY}], metrics={"path": "nowhere/x.prom"})
     daemon = site.run()
     failed = daemon.wait_for("metrics.failed")
-    assert "nowhere/x.prom cannot be written: No such file or directory" in failed["message"]
+    assert "nowhere/x.prom cannot be written: no such file or directory" in failed["message"]
     written = site.page_path.stat().st_mtime_ns
     site.until(lambda: site.page_path.stat().st_mtime_ns > written)
     assert len(daemon.of("metrics.failed")) == 1

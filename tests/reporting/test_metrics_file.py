@@ -187,7 +187,7 @@ async def test_what_is_wrong_is_said_once_until_it_works_again(bench: Make, make
     failed, written = at.log.events[:2]
     assert set(failed) - {"event", "level", "message"} == {"path", "error"}
     assert set(written) - {"event", "level", "message"} == {"path", "size_bytes", "duration_ms"}
-    assert failed["message"].endswith("x.prom cannot be written: No space left on device")
+    assert failed["message"].endswith("x.prom cannot be written: no space left on device")
 
 
 async def test_the_last_ones_are_of_the_last_report(bench: Make, make_report: Make, now: datetime) -> None:

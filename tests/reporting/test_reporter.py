@@ -144,7 +144,7 @@ async def test_failures_are_said_once_until_it_works_again(
         ("failed", 40),
         ("written", 20),
     ]
-    assert at.log.of("dashboard.failed")[0]["message"].endswith("page.html cannot be written: No space left on device")
+    assert at.log.of("dashboard.failed")[0]["message"].endswith("page.html cannot be written: no space left on device")
 
 
 async def test_a_template_that_fails_is_told_once_and_our_page_is_written(

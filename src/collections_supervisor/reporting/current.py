@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.messages import History, Report
 from collections_supervisor.system.clock import Clock
+from collections_supervisor.system.files import cause_of
 
 SHORTEST_GAP = 1.0
 """Seconds between two writes, however fast things change."""
@@ -165,7 +166,7 @@ class CurrentFile(ABC):
         if path is None or kind in self._failures:
             return
         self._failures.add(kind)
-        self._say_failed(self._log.error, path, error.strerror or str(error), str(error))
+        self._say_failed(self._log.error, path, cause_of(error), str(error))
 
     # --- What each file has of its own ---
 
