@@ -666,7 +666,7 @@ async def crashed(log: Any, outside: Outside, *, after: float, then: AgentComman
     async with first.watching((owned(), outside)):
         await anyio.sleep(after)
         if then is not None:
-            await first.made[-1].command(then)
+            await first.made[-1].ask(then)
             await anyio.sleep(1.0)
         kept = first.store.load("mailer")
     assert kept is not None
@@ -703,12 +703,12 @@ async def test_a_process_of_ours_is_stopped_and_started_by_hand(fleet: Fleet) ->
     outside = Outside([Script(duration=0.0, lives=1e6)])
     async with fleet.watching((owned(), outside)):
         await anyio.sleep(100.0)
-        await fleet.made[-1].command(AgentCommand(what="stop", reason="a new release"))
+        await fleet.made[-1].ask(AgentCommand(what="stop", reason="a new release"))
         await anyio.sleep(1.0)
         assert (outside.closed, fleet.last().status, fleet.last().paused) == (1, "paused", True)
         await anyio.sleep(5000.0)
         assert len(outside.starts) == 1
-        await fleet.made[-1].command(AgentCommand(what="start"))
+        await fleet.made[-1].ask(AgentCommand(what="start"))
         await anyio.sleep(20.0)
         assert (len(outside.starts), fleet.last().status, fleet.last().restarts) == (2, "healthy", 0)
 
@@ -730,8 +730,8 @@ async def test_a_stop_and_a_start_right_after_it_are_done_in_that_order(fleet: F
     outside = Slow([Script(duration=0.0, lives=1e6)])
     async with fleet.watching((owned(), outside)):
         await anyio.sleep(100.0)
-        await fleet.made[-1].command(AgentCommand(what="stop"))
-        await fleet.made[-1].command(AgentCommand(what="start"))
+        await fleet.made[-1].ask(AgentCommand(what="stop"))
+        await fleet.made[-1].ask(AgentCommand(what="start"))
         await anyio.sleep(30.0)
         assert order == ["start", "ending", "ended", "start"]
         assert fleet.last().status == "healthy"

@@ -1,6 +1,7 @@
 """One reload after the other: what was read, what is said, and what becomes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,25 @@ ENVIRON = {"HOME": "/home/ann"}
 DEADLINE = 20.0
 
 
+class Pulse:
+    """Who tells a service manager that a reload is under way."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        self.told.append("reloading")
+        yield
+        self.told.append("ready")
+
+
 class Parts:
     """What is told to go by another configuration."""
 
     def __init__(self) -> None:
         self.taken: list[Config] = []
+        self.pulse = Pulse()
         self.hold: anyio.Event | None = None
 
     async def reconfigure(self, config: Config) -> None:
@@ -92,6 +107,7 @@ async def test_what_has_changed_is_said_and_applied(stage: Stage) -> None:
     stage.write('[logging]\nlevel = "debug"\n[supervisor]\nstate_dir = "/else"\n', agents="mailer watcher")
     outcome = await stage.during(stage.reloader.reload)
     assert outcome.changes.added == ("watcher",)
+    assert stage.parts.pulse.told == ["reloading", "ready"]
     assert stage.counts.counters().reloads == {"applied": 1, "rejected": 0}
     [config] = stage.parts.taken
     assert [agent.name for agent in config.agents] == ["mailer", "watcher"]

@@ -60,7 +60,10 @@ def kinds(annotation: object) -> set[str]:
     shapes = schema.get("anyOf", [schema])
     found = {type(value).__name__ for shape in shapes for value in shape.get("enum", [])}
     found |= {"json" if "$ref" in shape else shape["type"] for shape in shapes if "enum" not in shape}
-    return {{"str": "string", "int": "integer", "number": "float"}.get(each, each) for each in found - {"null", "NoneType"}}
+    return {
+        {"str": "string", "int": "integer", "number": "float", "array": "json"}.get(each, each)
+        for each in found - {"null", "NoneType"}
+    }
 
 
 def test_the_format_knows_every_field_and_no_other() -> None:

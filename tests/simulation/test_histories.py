@@ -28,12 +28,13 @@ HISTORIES = int(os.environ.get("SIMULATION_HISTORIES", "20"))
 
 def expect_no_broken_promise(told: Told) -> None:
     assert not told.broken, "\n".join([f"seed {told.seed}: {told.broken}", *told.trail[-60:]])
-    assert told.lives > 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_storm_breaks_no_promise(seed: int) -> None:
-    expect_no_broken_promise(tell(seed, STORM))
+    told = tell(seed, STORM)
+    expect_no_broken_promise(told)
+    assert told.lives > 1
 
 
 @pytest.mark.parametrize("flaw", ["store", "outbox", "journal", "find"])
@@ -63,3 +64,5 @@ def test_long_runs_break_no_promise(shape: Shape, histories: int, capsys: pytest
         print(f"\nsimulated {days:.1f} agent-days in {lives} lives with {turns} restarts, {seeds}")
     for history in told:
         expect_no_broken_promise(history)
+    # A single watch may see no death of ours, all of them together do.
+    assert lives > histories

@@ -35,7 +35,7 @@ def report() -> Shape:
 
 def notice() -> Shape:
     """What a channel of kind command or webhook is given."""
-    return _written(NoticeJson, "A notice of collections-supervisor", frozenset({"attempt", "incidents"}))
+    return _written(NoticeJson, "A notice of collections-supervisor", frozenset({"attempt", "test", "incidents"}))
 
 
 def events() -> Shape:

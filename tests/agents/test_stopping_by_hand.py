@@ -9,7 +9,7 @@ import pytest
 
 from collections_supervisor.agents.health import next_due
 from collections_supervisor.agents.saved import decode, dormant, encode
-from collections_supervisor.agents.state import ChildExited, EndChild, Resumed, RunAction
+from collections_supervisor.agents.state import Answer, ChildExited, EndChild, Resumed
 from collections_supervisor.agents.telling import changed
 from collections_supervisor.config.schema import Backoff, LogSource
 from collections_supervisor.messages import ActionOutcome, AgentCommand
@@ -123,8 +123,7 @@ def test_a_start_does_not_wait_for_the_next_attempt(make: Make) -> None:
 def test_a_start_of_one_that_runs_changes_nothing_and_says_so(make: Make) -> None:
     world = make()
     world.run(START + 100)
-    assert not [effect for effect in world.handle(GO) if isinstance(effect, RunAction)]
-    assert world.of("agent.restart.skipped")[0].fields["reason"] == "running"
+    assert world.handle(GO) == [Answer(ok=True, sentence=f"{world.policy.name} runs already")]
     world.run(START + 200)
     assert world.starts == [START]
 
@@ -135,7 +134,9 @@ def test_a_second_stop_changes_nothing(make: Make) -> None:
     world.handle(STOP)
     since = world.state.stopped.since
     world.now += 5
-    assert world.handle(AgentCommand(what="stop", reason="again")) == []
+    assert world.handle(AgentCommand(what="stop", reason="again")) == [
+        Answer(ok=True, sentence=f"{world.policy.name} is stopped already")
+    ]
     assert world.state.stopped.since == since
 
 
