@@ -67,9 +67,11 @@ class Browser:
         os.write(self._write, json.dumps(command).encode() + b"\0")
         return self._until(lambda message: message.get("id") == self._count)["result"]
 
-    def wait(self, event: str, session: str) -> Any:
-        """The next event of this kind."""
-        return self._until(lambda message: message.get("method") == event and message.get("sessionId") == session)["params"]
+    def wait(self, event: str, session: str, wanted: Callable[[Mapping[str, Any]], bool]) -> Any:
+        """The next event of this kind that is wanted."""
+        return self._until(
+            lambda message: message.get("method") == event and message.get("sessionId") == session and wanted(message["params"])
+        )["params"]
 
     def listen(self, session: str, listener: Callable[[str, Mapping[str, Any]], None]) -> None:
         """Have everything told that happens in a tab."""
@@ -121,6 +123,8 @@ class Tab:
         browser.listen(self._session, self._note)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
+        self._loader = ""
         self.size(1200, 900)
 
     def call(self, method: str, **params: Any) -> Any:
@@ -137,12 +141,21 @@ class Tab:
 
     def open(self, page: Path) -> None:
         """Load a file and wait until it is there."""
-        self.call("Page.navigate", url=page.as_uri())
-        self.loaded()
+        self._await_load(self.call("Page.navigate", url=page.as_uri())["loaderId"])
 
     def loaded(self) -> None:
-        """Wait for the end of a load that was begun."""
-        self._browser.wait("Page.loadEventFired", self._session)
+        """Wait for the end of a load that the page itself began."""
+        self._await_load()
+
+    def _await_load(self, loader: str = "") -> None:
+        # By its number: the end of an earlier load may only now be told.
+        known = self._loader
+        event = self._browser.wait(
+            "Page.lifecycleEvent",
+            self._session,
+            lambda event: event["name"] == "load" and (event["loaderId"] == loader if loader else event["loaderId"] != known),
+        )
+        self._loader = event["loaderId"]
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""

@@ -2,18 +2,17 @@
   const root = document.documentElement;
   const { refresh, staleAt, lostAt } = root.dataset;
   const asOf = Date.parse(document.getElementById("as-of").dateTime);
-  const place = "collections-supervisor " + location.pathname;
   const born = performance.now();
 
-  // What the reader was at survives the renewal (the browser itself keeps the scroll); storage may be forbidden.
+  // What the reader was at survives the renewal (the browser itself keeps the scroll). It goes with the entry of the
+  // tab's history, which reaches the next page in order; what is put into storage may come after it.
   const keep = () => {
     const open = [...document.querySelectorAll("details[open]")].map((part) => part.id);
     const focus = document.activeElement?.closest("details")?.id;
-    try { sessionStorage.setItem(place, JSON.stringify({ open, focus })); } catch { /* then it does not */ }
+    try { history.replaceState({ open, focus }, ""); } catch { /* a browser may limit it: then it is not kept */ }
   };
   const restore = () => {
-    let kept = null;
-    try { kept = JSON.parse(sessionStorage.getItem(place)); } catch { /* nothing was kept */ }
+    const kept = history.state;
     if (!kept) return;
     for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
     document.getElementById(kept.focus)?.querySelector("summary").focus({ preventScroll: true });
@@ -41,7 +40,7 @@
     const now = Date.now();
     const selected = !(getSelection()?.isCollapsed ?? true);
     const due = refresh && performance.now() - born >= refresh * 1000;
-    if (due && !selected && !document.hidden) { location.reload(); return; }
+    if (due && !selected && !document.hidden) { keep(); location.reload(); return; }
     document.getElementById("age").textContent = " (" + said((now - asOf) / 1000) + " ago by this device's clock)";
     if (!refresh) return;
     const stale = now > Date.parse(staleAt);
@@ -52,7 +51,8 @@
     if (stale) distrust();
   };
   restore();
-  addEventListener("pagehide", keep);
+  document.addEventListener("toggle", keep, true);
+  document.addEventListener("focusin", keep);
   document.addEventListener("visibilitychange", look);
   setInterval(look, 1000);
   look();
