@@ -56,4 +56,4 @@ def test_rotation_under_load_loses_nothing(stack: Any) -> None:
     everything = sorted(number for numbers in found for number in numbers)
     assert everything == list(range(1, len(everything) + 1))
     assert log.counts.dropped == 0
-    assert len(everything) >= LEAST * ROTATIONS
+    assert all(len(numbers) > 100 for numbers in found), "it was written to all the time"
