@@ -409,3 +409,9 @@ def test_a_thousand_agents_fit(make_report: MakeReport, make_agent: MakeAgent) -
 def test_importing_the_room_does_not_load_the_template_engine() -> None:
     code = "import sys; import collections_supervisor.reporting.reporter; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+
+
+def test_which_channels_have_proven_themselves(make_report: Callable[..., Report], now: datetime) -> None:
+    proven = render(make_report(proven={"openclaw": now}), title="x", interval=60).decode()
+    assert re.search(r"when last:\s*<bdi>openclaw</bdi> \d\d:", proven)
+    assert "none has yet; doctor --notify-test tries them" in render(make_report(), title="x", interval=60).decode()
