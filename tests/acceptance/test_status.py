@@ -69,7 +69,7 @@ def test_beside_a_daemon_it_is_what_that_one_knows(watched: Any) -> None:
     done = status(watched)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("HEALTHY, as of ")
-    assert f"Saved by the running supervisor (process {watched.daemon.process.pid}) " in done.stdout
+    assert f"Told by the running supervisor (process {watched.daemon.process.pid}), as it was " in done.stdout
     report = json.loads(status(watched, "--json").stdout)
     assert (report["verdict"], report["stale"], report["run_id"]) == ("healthy", False, watched.daemon.events[0]["run_id"])
     assert [source["path"] for source in report["sources"]] == [str(watched.log_of(name)) for name in ("mailer", "watcher")]

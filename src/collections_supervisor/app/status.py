@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from collections_supervisor.app.saved import Saved, find_daemon, read_saved
+from collections_supervisor.app.saved import Saved, ask_daemon, find_daemon, read_saved
 from collections_supervisor.config.schema import Config
 from collections_supervisor.reporting.report_json import encode_report
 from collections_supervisor.reporting.table import format_report
@@ -18,9 +18,11 @@ CANNOT_TELL = 3
 async def ask(config: Config, now: datetime) -> Saved:
     """What the daemon knows; without one what the last one knew, as stale. Raises UnknownStateError if there is nothing.
 
-    The one place where a running daemon is asked: what it saves is at most about a second behind what it knows.
+    A daemon that does not answer has saved what it knew about a second before, or nothing for longer, which is said.
     """
-    return await read_saved(config, now, find_daemon(config))
+    daemon = find_daemon(config)
+    told = await ask_daemon(config, now, daemon) if daemon is not None else None
+    return told or await read_saved(config, now, daemon)
 
 
 def exit_status(saved: Saved) -> int:
@@ -47,6 +49,8 @@ def source(saved: Saved) -> str:
     if saved.daemon is None:
         return f"No supervisor runs; this was saved {age} ago."
     who = f"process {saved.daemon.pid}" if saved.daemon.pid is not None else "its process is not known"
+    if saved.told:
+        return f"Told by the running supervisor ({who}), as it was {age} ago."
     if saved.report.stale:
         return f"The supervisor ({who}) runs, and has saved nothing for {age}."
     return f"Saved by the running supervisor ({who}) {age} ago."
