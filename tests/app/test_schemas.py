@@ -184,7 +184,7 @@ def documents() -> Iterator[dict[str, object]]:
     yield {}
     for name in ("supervisor.toml", "demo.toml"):
         yield tomllib.loads((EXAMPLE.parent / name).read_text(encoding="utf-8"))
-    yield uncommented(later=True)
+    yield uncommented()
     yield {
         "agents": [
             {"name": "a", "heartbeat": [{"kind": "log"}, {"kind": "touch", "path": "x/*"}], "restart": {"backoff": {"max": 5}}},

@@ -9,7 +9,6 @@ from collections_supervisor.config import schema
 from collections_supervisor.config.checks import Places
 from collections_supervisor.config.defaults import PROCESS_DEFAULTS, default
 from collections_supervisor.config.keys import AGENT_KEYS, CHANNEL_KEYS, KEYS, SECTIONS
-from collections_supervisor.config.not_yet import AGENT_NOT_YET, NOT_YET
 
 PLACES = Places(Path("/etc"), Path("/home/ann"))
 
@@ -59,8 +58,3 @@ def test_every_setting_of_an_agent_has_a_key() -> None:
 def test_every_setting_of_a_channel_has_a_key(struct: type[msgspec.Struct]) -> None:
     kind = struct.__struct_config__.tag
     assert set(CHANNEL_KEYS[str(kind)]) == fields(struct) | {"kind"}
-
-
-def test_what_is_not_in_this_release_are_keys() -> None:
-    assert set(NOT_YET) <= set(KEYS)
-    assert set(AGENT_NOT_YET) <= set(AGENT_KEYS)

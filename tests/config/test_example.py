@@ -5,29 +5,21 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from collections_supervisor.config.checks import Places
 from collections_supervisor.config.defaults import default
 from collections_supervisor.config.keys import KEYS
 from collections_supervisor.config.layers import flatten
 from collections_supervisor.config.loader import build, load
-from collections_supervisor.config.not_yet import NOT_YET
 from collections_supervisor.config.problems import Problems, Where
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "supervisor.toml"
 HOME = {"HOME": "/home/ann"}
 COMMENTED = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
-LATER = "(not in this release)"
 
 
-def uncommented(*, later: bool) -> dict[str, object]:
-    """The example with every default spelled out; with or without what is not in this release."""
-
-    def bare(line: re.Match[str]) -> str:
-        return line[1] if later or LATER not in line[1] else ""
-
-    return tomllib.loads(COMMENTED.sub(bare, EXAMPLE.read_text()))
+def uncommented() -> dict[str, object]:
+    """The example with every default spelled out."""
+    return tomllib.loads(COMMENTED.sub(r"\1", EXAMPLE.read_text()))
 
 
 def test_it_loads_as_it_is() -> None:
@@ -44,7 +36,7 @@ def test_nothing_but_the_agents_is_set() -> None:
 
 
 def test_what_is_commented_out_are_the_defaults() -> None:
-    document = uncommented(later=True)
+    document = uncommented()
     del document["agents"]
     problems = Problems()
     written = flatten(document, KEYS, Where(source="example"), problems)
@@ -59,29 +51,12 @@ def test_what_is_commented_out_are_the_defaults() -> None:
 
 
 def test_spelling_the_defaults_out_changes_nothing() -> None:
-    document = uncommented(later=False)
+    document = uncommented()
     del document["agents"]
     spelled = build(document, path=EXAMPLE, environ=HOME)
     silent = build({}, path=EXAMPLE, environ=HOME)
     assert spelled.config == silent.config
     assert spelled.warnings == silent.warnings
-
-
-@pytest.mark.parametrize("key", sorted(key for key in NOT_YET if not key.startswith("channel.")))
-def test_what_is_not_in_this_release_is_marked(key: str) -> None:
-    section, _, name = key.partition(".")
-    part = EXAMPLE.read_text().partition(f"\n[{section}]\n")[2].partition("\n[")[0]
-    before, line, _ = re.split(rf"^(# {name} = .*)$", part, maxsplit=1, flags=re.MULTILINE)
-    assert LATER in before.rpartition("\n\n")[2] + line
-
-
-def test_what_is_marked_is_not_in_this_release() -> None:
-    section = ""
-    for line in EXAMPLE.read_text().splitlines():
-        section = line.strip("[]") if line.startswith("[") else section
-        found = COMMENTED.match(line)
-        if found and LATER in line:
-            assert f"{section}.{found[1].partition(' ')[0]}" in NOT_YET
 
 
 def test_every_key_is_explained() -> None:

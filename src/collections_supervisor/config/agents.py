@@ -10,7 +10,6 @@ from collections_supervisor.config import schema, sections
 from collections_supervisor.config.defaults import BUILT_IN_AGENTS
 from collections_supervisor.config.keys import AGENT_KEYS
 from collections_supervisor.config.layers import DEFAULT, Inspector, Setting, Settings, from_table
-from collections_supervisor.config.not_yet import AGENT_NOT_YET
 from collections_supervisor.config.problems import Where, shown
 from collections_supervisor.config.sections import Sections
 from collections_supervisor.config.sources import read_sources
@@ -56,7 +55,7 @@ def _read_agent(table: object, key: str, file: Where, inspector: Inspector) -> O
     where = Where(source=file.source, prefix=f"{key}.", agent=name if isinstance(name, str) else None)
     if "name" not in table:
         inspector.problems.add(where, "name", "is missing")
-    settings = inspector.settings(from_table(table, AGENT_KEYS, where, inspector.problems), AGENT_KEYS, AGENT_NOT_YET)
+    settings = inspector.settings(from_table(table, AGENT_KEYS, where, inspector.problems), AGENT_KEYS)
     return Own(where.agent or "", where, settings)
 
 

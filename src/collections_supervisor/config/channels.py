@@ -26,7 +26,7 @@ def read_channels(written: Setting | None, recipient: str, openclaw: str, inspec
     found: list[Channel] = []
     for index, table in enumerate(written.value):
         where = msgspec.structs.replace(written.where, prefix=f"{KEY}[{index}].")
-        settings = inspector.variant(table, CHANNEL_KEYS, where, {})
+        settings = inspector.variant(table, CHANNEL_KEYS, where)
         if settings is not None and _complete(settings, table, where, inspector):
             found.append(_channel(settings, recipient, openclaw))
     if found and len(found) == len(written.value) and all(channel.after for channel in found):

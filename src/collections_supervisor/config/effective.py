@@ -7,12 +7,10 @@ import msgspec
 
 from collections_supervisor.config.agents import Agent
 from collections_supervisor.config.keys import AGENT_KEYS, KEYS
-from collections_supervisor.config.layers import Setting, Settings
-from collections_supervisor.config.not_yet import NOT_YET
+from collections_supervisor.config.layers import Settings
 from collections_supervisor.config.problems import quoted
 from collections_supervisor.config.schema import Config
 
-LATER = "default, not in this release"
 _WIDEST = 60
 
 
@@ -42,18 +40,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 def effective(sections: Settings, agents: Iterable[Agent]) -> tuple[Effective, ...]:
     """The rows of all sections in the order of the file, then those of each agent."""
-    rows = [Effective(key, KEYS[key].plain(setting.value), _origin(key, setting)) for key, setting in sections.items()]
+    rows = [Effective(key, KEYS[key].plain(setting.value), setting.origin) for key, setting in sections.items()]
     for agent in agents:
         for key in AGENT_KEYS:
             setting = agent.settings[key]
             value = None if setting.value is None and key == "period" else AGENT_KEYS[key].plain(setting.value)
             rows.append(Effective(key, value, setting.origin, agent.config.name))
     return tuple(rows)
-
-
-def _origin(key: str, setting: Setting) -> str:
-    later = key in NOT_YET and setting.value not in NOT_YET[key]
-    return LATER if later else setting.origin
 
 
 def format_effective(loaded: Loaded) -> str:
@@ -77,7 +70,7 @@ def _line(row: Effective) -> str:
     if row.value is None:
         return f"# {row.key} is not set"
     value = {} if row.key == "restart.env" else row.value
-    return f"{'# ' if row.origin == LATER else ''}{row.key} = {toml(value)}"
+    return f"{row.key} = {toml(value)}"
 
 
 def toml(value: Any) -> str:

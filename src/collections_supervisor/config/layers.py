@@ -123,20 +123,13 @@ class Inspector(msgspec.Struct, frozen=True):
     discreet: bool = False
     """The values may be secrets, in whatever place they were written by mistake: no text of them is repeated."""
 
-    def settings(
-        self, entries: Mapping[str, Entry], keys: Mapping[str, Key], not_yet: Mapping[str, tuple[object, ...]]
-    ) -> Settings:
+    def settings(self, entries: Mapping[str, Entry], keys: Mapping[str, Key]) -> Settings:
         """The entries whose values can be used."""
         found: Settings = {}
         for key, entry in entries.items():
             value = self.value(keys[key].check, entry.value, entry.where, key)
-            if value is msgspec.UNSET:
-                continue
-            found[key] = Setting(value, entry.origin, entry.where)
-            if key in not_yet and value not in not_yet[key]:
-                possible = ", ".join(shown(keys[key].plain(each)) for each in not_yet[key])
-                message = f"{shown(keys[key].plain(value))} is not in this release, only {possible}"
-                self.problems.add(entry.where, key, message)
+            if value is not msgspec.UNSET:
+                found[key] = Setting(value, entry.origin, entry.where)
         return found
 
     def value(self, check: Check, value: object, where: Where, key: str) -> Any:
@@ -153,7 +146,6 @@ class Inspector(msgspec.Struct, frozen=True):
         table: object,
         variants: Mapping[str, Mapping[str, Key]],
         where: Where,
-        not_yet: Mapping[str, tuple[object, ...]],
     ) -> Settings | None:
         """The settings of a table whose `kind` says which keys it can have; None if there is no such kind."""
         if not isinstance(table, dict):
@@ -165,4 +157,4 @@ class Inspector(msgspec.Struct, frozen=True):
         kind = self.value(choice(*variants), table["kind"], where, "kind")
         if kind is msgspec.UNSET:
             return None
-        return self.settings(from_table(table, variants[kind], where, self.problems), variants[kind], not_yet)
+        return self.settings(from_table(table, variants[kind], where, self.problems), variants[kind])

@@ -24,7 +24,6 @@ from collections_supervisor.config.layers import (
     from_flags,
     from_table,
 )
-from collections_supervisor.config.not_yet import NOT_YET
 from collections_supervisor.config.problems import Problems, Where
 from collections_supervisor.config.sections import Sections, heartbeats, judge_backoff, restart
 
@@ -66,7 +65,7 @@ def build(
     explicit: Settings = {}
     for layer in layers:
         # One after the other, so that a fault is told even where another layer hides it.
-        explicit |= inspector.settings(layer, KEYS, NOT_YET)
+        explicit |= inspector.settings(layer, KEYS)
     sections = Sections(explicit, inspector, file)
     named, chosen = _agents(written, agents_flag, sections, file)
     settings = _section_settings(sections)

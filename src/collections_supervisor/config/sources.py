@@ -24,7 +24,7 @@ def read_sources(written: Setting | None, where: Where, own_log: Path, kind: Res
     for index, table in enumerate(tables[:_MOST]):
         place = f"heartbeat[{index}]." if listed else "heartbeat."
         inside = msgspec.structs.replace(where, prefix=where.prefix + place)
-        settings = inspector.variant(table, SOURCE_KEYS, inside, {})
+        settings = inspector.variant(table, SOURCE_KEYS, inside)
         if settings is None:
             continue
         if settings["kind"].value == "none":
