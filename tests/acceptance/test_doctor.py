@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -212,6 +213,21 @@ def test_a_daemon_that_runs_hears_of_the_proof_and_keeps_its_lock(site: Any) -> 
     site.until(lambda: set(site.embedded(site.page_path)["proven"]) == {"command"})
     assert daemon.stop() == 0
     assert daemon.of("supervisor.replaced") == daemon.of("supervisor.store_failed") == []
+
+
+def test_a_daemon_that_was_given_another_channel_hears_of_its_proof(site: Any) -> None:
+    good(site)
+    watched = [{"name": name, "timeout": "1h", **TELL_ONLY} for name in (MAILER, WATCHER)]
+    often = {"check_interval": "1s"}
+    site.configure(watched, supervisor=often)
+    daemon = site.run()
+    daemon.wait_for("supervisor.ready")
+    site.configure(watched, supervisor=often, escalation={"channels": [DELIVERING, DELIVERING]})
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("supervisor.reloaded")
+    examine(site, "--notify-test", status=0)
+    site.until(lambda: set(site.embedded(site.page_path)["proven"]) == {"command", "command-2"})
+    assert daemon.stop() == 0
 
 
 # --- Whatever the surroundings ---

@@ -53,12 +53,32 @@ async def test_a_supervisor_that_runs_is_told_of_what_is_new(tmp_path: Path) -> 
 
     with send, receive, anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ProofReader(tmp_path, NAMES, 0.01, tell).run)
+            tasks.start_soon(ProofReader(tmp_path, lambda: NAMES, 0.01, tell).run)
             await keep_proofs(tmp_path, NAMES, {"command": NOW})
             first, again = await receive.receive(), await receive.receive()
             assert first == again == ChannelsProven(proven={"command": NOW}), "what was not heard is told again"
             await keep_proofs(tmp_path, NAMES, {"webhook": NOW})
             assert (await receive.receive()).proven == {"command": NOW, "webhook": NOW}
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_supervisor_that_has_other_channels_now_is_told_of_those(tmp_path: Path) -> None:
+    send, receive = anyio.create_memory_object_stream[ChannelsProven](10)
+    names = ["command"]
+
+    async def tell(word: ChannelsProven) -> bool:
+        await send.send(word)
+        return True
+
+    await keep_proofs(tmp_path, NAMES, {"command": NOW, "webhook": NOW})
+    with send, receive, anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ProofReader(tmp_path, lambda: names, 0.01, tell).run)
+            assert (await receive.receive()).proven == {"command": NOW}
+            names.append("webhook")
+            assert (await receive.receive()).proven == {"command": NOW, "webhook": NOW}
+            names.remove("command")
+            assert (await receive.receive()).proven == {"webhook": NOW}
             tasks.cancel_scope.cancel()
 
 

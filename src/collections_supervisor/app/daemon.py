@@ -81,8 +81,8 @@ class Daemon:
             if not self._run.dry:
                 folder = self._config.supervisor.state_dir
                 self._supervise(sinks, "lock", LockKeeper(self._run.lock, folder, self._log, self._shutdown), parts)
-                names = names_of(self._config.escalation)
-                self._supervise(sinks, "proofs", ProofReader(folder, names, self._run.cycle, parts.coordinator.tell), parts)
+                proofs = ProofReader(folder, lambda: names_of(parts.config.escalation), self._run.cycle, parts.coordinator.tell)
+                self._supervise(sinks, "proofs", proofs, parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
             self._supervise(sinks, "deadman", parts.monitor, parts)

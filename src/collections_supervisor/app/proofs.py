@@ -45,10 +45,15 @@ class ProofReader:
     """Tells the coordinator what was proven meanwhile."""
 
     def __init__(
-        self, folder: Path, names: Collection[str], cycle: float, tell: Callable[[ChannelsProven], Awaitable[bool]]
+        self,
+        folder: Path,
+        names: Callable[[], Collection[str]],
+        cycle: float,
+        tell: Callable[[ChannelsProven], Awaitable[bool]],
     ) -> None:
+        """`names` gives the channels that there are now: a reload may make them others."""
         self._folder = folder
-        self._names = frozenset(names)
+        self._names = names
         self._cycle = cycle
         self._tell = tell
         self._told: dict[str, datetime] = {}
@@ -56,7 +61,7 @@ class ProofReader:
     async def run(self) -> None:
         """Look once a cycle until cancelled."""
         while True:
-            found = await read_proofs(self._folder, self._names)
+            found = await read_proofs(self._folder, self._names())
             if found != self._told and await self._tell(ChannelsProven(proven=found)):
                 self._told = found
             await anyio.sleep(self._cycle)
