@@ -204,7 +204,8 @@ def test_a_test_notice_goes_through_every_channel_and_is_remembered(site: Any) -
 
 def test_a_daemon_that_runs_hears_of_the_proof_and_keeps_its_lock(site: Any) -> None:
     good(site)
-    agents = [{"name": MAILER, **TELL_ONLY}, {"name": WATCHER, **TELL_ONLY}]
+    # Nothing else is to be told meanwhile, which would prove the channel too.
+    agents = [{"name": name, "timeout": "1h", **TELL_ONLY} for name in (MAILER, WATCHER)]
     site.configure(agents, supervisor={"check_interval": "1s"})
     daemon = site.run()
     daemon.wait_for("supervisor.ready")
