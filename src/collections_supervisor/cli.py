@@ -1,10 +1,8 @@
 """What a person types. Nothing is decided here: options are read, the work is called, its end becomes an exit status."""
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +18,14 @@ from collections_supervisor.terminal import (
     OK,
     UNHEALTHY,
     USAGE,
+    Options,
     complete_agent,
+    fail,
+    load,
+    now,
+    screen,
+    show,
 )
-from collections_supervisor.terminal import fail as _fail
-from collections_supervisor.terminal import load as _load
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
@@ -33,9 +35,6 @@ WATCH_EVERY = "2s"
 SHORTEST_WATCH = 0.1
 LONGEST_WATCH = 86400.0
 """Seconds between two looks."""
-
-PLAIN_WIDTH = 100
-"""Columns of a report that does not go to a terminal."""
 
 EPILOG = (
     "Exit status: 0 clean stop, or healthy; 1 not healthy, something to be mended, not done, not written, or too little history; "
@@ -103,25 +102,12 @@ def cli(
     if as_json and not health_check:
         raise click.UsageError("--json goes together with --health-check")
     flags = {"dashboard.template": str(template.absolute())} if template is not None else {}
-    loaded = _load(config_path, agents, flags)
+    loaded = load(config_path, agents, flags)
     if dashboard or metrics:
         sys.exit(_show_look(loaded.config, output, metrics=metrics))
     if health_check:
         sys.exit(_check_health(loaded.config, as_json=as_json, dry=dry_run))
     sys.exit(_supervise(loaded, agents, flags, dry=dry_run))
-
-
-def _show(text: str, *, nl: bool = True) -> None:
-    """Print for people; a terminal that knows fewer characters gets what it can show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), nl=nl)
-
-
-def _screen() -> tuple[int, bool]:
-    """The columns to print in, and whether in colour."""
-    terminal = sys.stdout.isatty()
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return (shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH), colour
 
 
 # --- Supervising -----------------------------------------------------------------------------------------------------
@@ -140,9 +126,9 @@ def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object]
         with launched(loaded.config, os.environ, dry=dry) as (run, logs):
             anyio.run(run_daemon, run, logs, source)
     except LockHeldError as error:
-        _fail(LOCKED, str(error))
+        fail(LOCKED, str(error))
     except LaunchError as error:
-        _fail(CONFIGURATION, str(error))
+        fail(CONFIGURATION, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception:  # noqa: BLE001 - it stands in the log already
@@ -158,13 +144,13 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     from collections_supervisor.system.lock import LockHeldError
 
     try:
-        report = check_health(config, os.environ, dry=dry, now=_now())
+        report = check_health(config, os.environ, dry=dry, now=now())
     except LockHeldError as error:
-        _fail(LOCKED, str(error))
+        fail(LOCKED, str(error))
     except LaunchError as error:
-        _fail(CONFIGURATION, str(error))
+        fail(CONFIGURATION, str(error))
     except UnknownStateError as error:
-        _fail(UNHEALTHY, str(error))
+        fail(UNHEALTHY, str(error))
     except (InterruptedSweepError, KeyboardInterrupt):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - it stands in the log already
@@ -173,7 +159,7 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     if as_json:
         click.echo(encode_report(report))
     else:
-        _show(format_report(report, *_screen()))
+        show(format_report(report, *screen()))
     return OK if report.verdict == "healthy" else UNHEALTHY
 
 
@@ -191,7 +177,7 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
     from collections_supervisor.system.files import cause_of
 
     try:
-        seen = looks.look(config, os.environ, now=_now())
+        seen = looks.look(config, os.environ, now=now())
         data = looks.count(seen) if metrics else looks.draw(seen, config)
         if output is None:
             click.echo(data, nl=False)
@@ -200,9 +186,9 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
     except (InterruptedSweepError, KeyboardInterrupt):
         return INTERRUPTED
     except TemplateFaultError as error:
-        _fail(CONFIGURATION, f"the page cannot be drawn: {error}")
+        fail(CONFIGURATION, f"the page cannot be drawn: {error}")
     except OSError as error:
-        _fail(UNHEALTHY, f"{output or 'standard output'} cannot be written: {cause_of(error)}")
+        fail(UNHEALTHY, f"{output or 'standard output'} cannot be written: {cause_of(error)}")
     except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer
         click.echo(f"unexpected internal error: {error!r}", err=True)
         return INTERNAL
@@ -214,7 +200,7 @@ def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
 @click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C; piped: one line for each change.")
 @click.option("--interval", metavar="TIME", help=f"With --watch: the time between two looks.  [default: {WATCH_EVERY}]")
 @click.pass_obj
-def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, interval: str | None) -> None:
+def status(options: Options, as_json: bool, again: bool, interval: str | None) -> None:
     """Show what the running daemon knows now; without one what was known last, and exit 3."""
     import anyio
 
@@ -224,7 +210,7 @@ def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, 
 
     if interval is not None and not again:
         raise click.UsageError("--interval goes together with --watch")
-    config = _load(*options).config
+    config = load(*options).config
     if again:
         try:
             every = parse_duration(interval or WATCH_EVERY)
@@ -234,13 +220,13 @@ def status(options: tuple[Path | None, str | None], as_json: bool, again: bool, 
             raise click.UsageError("--interval: from 100 ms to one day")
         sys.exit(_watch(config, every, as_json=as_json))
     try:
-        saved = anyio.run(answers.ask, config, _now())
+        saved = anyio.run(answers.ask, config, now())
     except UnknownStateError as error:
-        _fail(CANNOT_TELL, str(error))
+        fail(CANNOT_TELL, str(error))
     if as_json:
         click.echo(answers.as_json(saved))
     else:
-        _show(answers.table(saved, *_screen()), nl=False)
+        show(answers.table(saved, *screen()), nl=False)
     sys.exit(answers.exit_status(saved))
 
 
@@ -251,17 +237,13 @@ def _watch(config: "Config", every: float, *, as_json: bool) -> int:
     from collections_supervisor.app.status import ask
 
     complain = lambda line: click.echo(line, err=True)  # noqa: E731
-    face = watch.face_for(sys.stdout, _show, click.echo, complain, as_json=as_json, colour=_screen()[1])
+    face = watch.face_for(sys.stdout, show, click.echo, complain, as_json=as_json, colour=screen()[1])
     try:
-        return anyio.run(watch.watch, lambda: ask(config, _now()), face, every)
+        return anyio.run(watch.watch, lambda: ask(config, now()), face, every)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
         face.close()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - the age of what was saved is told in the clock of whoever reads it
 
 
 # --- Looking ahead ---------------------------------------------------------------------------------------------------
@@ -277,13 +259,13 @@ def _now() -> datetime:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
-def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | None, as_json: bool) -> None:
+def simulate(options: Options, outage: str, agent: str | None, as_json: bool) -> None:
     """Show what this configuration would do in an outage: misses, restarts, and who is told when."""
     from collections_supervisor.app.simulate import simulate as run
     from collections_supervisor.app.simulation_text import encode, render
     from collections_supervisor.config.durations import parse_duration
 
-    config = _load(*options).config
+    config = load(*options).config
     try:
         simulation = run(config, agent, parse_duration(outage))
     except ValueError as error:
@@ -291,7 +273,7 @@ def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | 
     if as_json:
         click.echo(encode(simulation))
     else:
-        _show(render(simulation, *_screen()))
+        show(render(simulation, *screen()))
 
 
 @cli.command()
@@ -301,13 +283,13 @@ def simulate(options: tuple[Path | None, str | None], outage: str, agent: str | 
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
-def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str, as_json: bool) -> None:
+def tune(options: Options, agent: str, false_alarms: str, as_json: bool) -> None:
     """Read AGENT's own heartbeat history and propose its period, timeout and interval."""
     import anyio
 
     from collections_supervisor.app import tune as tuning
 
-    config = _load(*options).config
+    config = load(*options).config
     try:
         allowed = tuning.parse_rate(false_alarms)
         text, status = anyio.run(tuning.tune, config, agent, allowed, as_json)
@@ -315,7 +297,7 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
         raise click.UsageError(str(error)) from error
     if status == USAGE and not as_json:
         raise click.UsageError(text)
-    _show(text)
+    show(text)
     sys.exit(status)
 
 
@@ -333,7 +315,7 @@ def tune(options: tuple[Path | None, str | None], agent: str, false_alarms: str,
     help="Print a JSON Schema: of the file (config), the report, a line of the log (events), or a notice. Nothing else is done.",
 )
 @click.pass_obj
-def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff: bool, schema: str | None) -> None:
+def check(options: Options, show_effective: bool, as_diff: bool, schema: str | None) -> None:
     """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
     from collections_supervisor.config.effective import format_effective
 
@@ -344,7 +326,7 @@ def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff
             raise click.UsageError("--schema stands alone")
         click.echo(schemas.schema(schema))
         return
-    loaded = _load(*options)
+    loaded = load(*options)
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
     if as_diff:
@@ -362,14 +344,14 @@ def check(options: tuple[Path | None, str | None], show_effective: bool, as_diff
 @click.option("--notify-test", is_flag=True, help="Send a marked test notice through every channel, and remember which took it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
-def doctor(options: tuple[Path | None, str | None], notify_test: bool, as_json: bool) -> None:
+def doctor(options: Options, notify_test: bool, as_json: bool) -> None:
     """Look at the surroundings and say what to do; exit 1 if anything has to be mended."""
     import anyio
 
     from collections_supervisor.app.doctor import Doctor
     from collections_supervisor.app.doctor_text import encode, is_sound, render
 
-    examiner = Doctor(_load(*options), os.environ)
+    examiner = Doctor(load(*options), os.environ)
     try:
         checks = anyio.run(lambda: examiner.examine(notify_test=notify_test))
     except KeyboardInterrupt:
@@ -377,7 +359,7 @@ def doctor(options: tuple[Path | None, str | None], notify_test: bool, as_json: 
     if as_json:
         click.echo(encode(checks))
     else:
-        _show(render(checks, *_screen()))
+        show(render(checks, *screen()))
     sys.exit(OK if is_sound(checks) else UNHEALTHY)
 
 
@@ -394,16 +376,14 @@ def doctor(options: tuple[Path | None, str | None], notify_test: bool, as_json: 
 @click.option("--message", default="", help="One line for people.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def beat(
-    options: tuple[Path | None, str | None], agent: str, status: str, until: str | None, message: str, command: tuple[str, ...]
-) -> None:
+def beat(options: Options, agent: str, status: str, until: str | None, message: str, command: tuple[str, ...]) -> None:
     """Append one heartbeat of AGENT; with `-- CMD…` run CMD, beat at its start and end, and pass its exit status on."""
     import anyio
 
     from collections_supervisor.agents import beat as beats
     from collections_supervisor.system.clock import SystemClock
 
-    config = _load(*options).config
+    config = load(*options).config
     policy = next((known for known in config.agents if known.name == agent), None)
     if policy is None:
         known = ", ".join(known.name for known in config.agents)
@@ -426,7 +406,7 @@ def beat(
     except ValueError as error:
         raise click.UsageError(f"--until: {error}") from error
     except (OSError, beats.NoHeartbeatLogError) as error:
-        _fail(1, f"no heartbeat was written: {error}")
+        fail(1, f"no heartbeat was written: {error}")
 
 
 def _check_beat(status: str, until: str | None, message: str, command: tuple[str, ...]) -> None:

@@ -3,21 +3,18 @@
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from collections_supervisor.terminal import CANNOT_TELL, LOCKED, OK, UNHEALTHY, complete_agent, fail, load
+from collections_supervisor.terminal import CANNOT_TELL, LOCKED, OK, UNHEALTHY, Options, complete_agent, fail, load, now
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
     from collections_supervisor.config.schema import Config
     from collections_supervisor.control.protocol import Reply, Request
-
-Options = tuple[Path | None, str | None]
 
 LONG = 3 * 86_400.0
 """Seconds that the end of a restart is waited for: the supervisor knows how long it can take, and answers then."""
@@ -146,7 +143,7 @@ def _end(lasts: str | None) -> datetime | None:
     if lasts is None:
         return None
     try:
-        end = datetime.now(UTC) + timedelta(seconds=parse_duration(lasts))  # noqa: TID251 - counted from when this is typed
+        end = now() + timedelta(seconds=parse_duration(lasts))
     except (ValueError, OverflowError) as error:
         raise click.UsageError(f"--for: {error}") from error
     return end

@@ -1,8 +1,10 @@
-"""What all commands share: the exit status, the configuration, and the names that a shell completes."""
+"""What all commands share: the exit status, the configuration, what is printed, and the names that a shell completes."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
@@ -24,6 +26,12 @@ CONFIGURATION = 78
 INTERRUPTED = 130
 """What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
 
+PLAIN_WIDTH = 100
+"""Columns of a report that does not go to a terminal."""
+
+Options = tuple[Path | None, str | None]
+"""What is given before a command: the configuration file, and the agents to watch instead of its own."""
+
 _NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -42,6 +50,24 @@ def fail(status: int, message: str) -> NoReturn:
     """End the program with a word to a person."""
     click.echo(message, err=True)
     sys.exit(status)
+
+
+def show(text: str, *, nl: bool = True) -> None:
+    """Print for people; a terminal that knows fewer characters gets what it can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), nl=nl)
+
+
+def screen() -> tuple[int, bool]:
+    """The columns to print in, and whether in colour."""
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH), colour
+
+
+def now() -> datetime:
+    """The instant at which this is typed."""
+    return datetime.now(UTC)  # noqa: TID251 - ages and ends are told in the clock of whoever types
 
 
 def complete_agent(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
