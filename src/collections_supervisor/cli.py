@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collections_supervisor import __version__, steering
+from collections_supervisor import __version__, preparing, steering
+from collections_supervisor.beating import beat
+from collections_supervisor.looking import show_look, status
 from collections_supervisor.terminal import (
-    CANNOT_TELL,
     CONFIGURATION,
     INTERNAL,
     INTERRUPTED,
     LOCKED,
     OK,
     UNHEALTHY,
-    USAGE,
-    Options,
-    complete_agent,
     fail,
     load,
     now,
@@ -30,11 +28,6 @@ from collections_supervisor.terminal import (
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
     from collections_supervisor.config.schema import Config
-
-WATCH_EVERY = "2s"
-SHORTEST_WATCH = 0.1
-LONGEST_WATCH = 86400.0
-"""Seconds between two looks."""
 
 EPILOG = (
     "Exit status: 0 clean stop, or healthy; 1 not healthy, something to be mended, not done, not written, or too little history; "
@@ -104,13 +97,10 @@ def cli(
     flags = {"dashboard.template": str(template.absolute())} if template is not None else {}
     loaded = load(config_path, agents, flags)
     if dashboard or metrics:
-        sys.exit(_show_look(loaded.config, output, metrics=metrics))
+        sys.exit(show_look(loaded.config, output, metrics=metrics))
     if health_check:
         sys.exit(_check_health(loaded.config, as_json=as_json, dry=dry_run))
     sys.exit(_supervise(loaded, agents, flags, dry=dry_run))
-
-
-# --- Supervising -----------------------------------------------------------------------------------------------------
 
 
 def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], *, dry: bool) -> int:
@@ -163,263 +153,7 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     return OK if report.verdict == "healthy" else UNHEALTHY
 
 
-# --- Looking on ------------------------------------------------------------------------------------------------------
-
-
-def _show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
-    import anyio
-
-    from collections_supervisor.app import look as looks
-    from collections_supervisor.app.health_check import InterruptedSweepError
-    from collections_supervisor.reporting.dashboard import TemplateFaultError
-    from collections_supervisor.reporting.metrics_file import put_metrics
-    from collections_supervisor.reporting.reporter import put_page
-    from collections_supervisor.system.files import cause_of
-
-    try:
-        seen = looks.look(config, os.environ, now=now())
-        data = looks.count(seen) if metrics else looks.draw(seen, config)
-        if output is None:
-            click.echo(data, nl=False)
-        else:
-            anyio.run(put_metrics if metrics else put_page, output, data)
-    except (InterruptedSweepError, KeyboardInterrupt):
-        return INTERRUPTED
-    except TemplateFaultError as error:
-        fail(CONFIGURATION, f"the page cannot be drawn: {error}")
-    except OSError as error:
-        fail(UNHEALTHY, f"{output or 'standard output'} cannot be written: {cause_of(error)}")
-    except Exception as error:  # noqa: BLE001 - a person asked, and gets an answer
-        click.echo(f"unexpected internal error: {error!r}", err=True)
-        return INTERNAL
-    return OK
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON; with --watch a line whenever it is another one.")
-@click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C; piped: one line for each change.")
-@click.option("--interval", metavar="TIME", help=f"With --watch: the time between two looks.  [default: {WATCH_EVERY}]")
-@click.pass_obj
-def status(options: Options, as_json: bool, again: bool, interval: str | None) -> None:
-    """Show what the running daemon knows now; without one what was known last, and exit 3."""
-    import anyio
-
-    from collections_supervisor.app import status as answers
-    from collections_supervisor.app.launch import UnknownStateError
-    from collections_supervisor.config.durations import parse_duration
-
-    if interval is not None and not again:
-        raise click.UsageError("--interval goes together with --watch")
-    config = load(*options).config
-    if again:
-        try:
-            every = parse_duration(interval or WATCH_EVERY)
-        except ValueError as error:
-            raise click.UsageError(f"--interval: {error}") from error
-        if not SHORTEST_WATCH <= every <= LONGEST_WATCH:
-            raise click.UsageError("--interval: from 100 ms to one day")
-        sys.exit(_watch(config, every, as_json=as_json))
-    try:
-        saved = anyio.run(answers.ask, config, now())
-    except UnknownStateError as error:
-        fail(CANNOT_TELL, str(error))
-    if as_json:
-        click.echo(answers.as_json(saved))
-    else:
-        show(answers.table(saved, *screen()), nl=False)
-    sys.exit(answers.exit_status(saved))
-
-
-def _watch(config: "Config", every: float, *, as_json: bool) -> int:
-    import anyio
-
-    from collections_supervisor.app import watch
-    from collections_supervisor.app.status import ask
-
-    complain = lambda line: click.echo(line, err=True)  # noqa: E731
-    face = watch.face_for(sys.stdout, show, click.echo, complain, as_json=as_json, colour=screen()[1])
-    try:
-        return anyio.run(watch.watch, lambda: ask(config, now()), face, every)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    finally:
-        face.close()
-
-
-# --- Looking ahead ---------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.option("--outage", default="60h", show_default=True, metavar="TIME", help="How long the agent is silent.")
-@click.option(
-    "--agent",
-    metavar="NAME",
-    shell_complete=complete_agent,
-    help="Which agent; without it the first one in full, the others in figures.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
-def simulate(options: Options, outage: str, agent: str | None, as_json: bool) -> None:
-    """Show what this configuration would do in an outage: misses, restarts, and who is told when."""
-    from collections_supervisor.app.simulate import simulate as run
-    from collections_supervisor.app.simulation_text import encode, render
-    from collections_supervisor.config.durations import parse_duration
-
-    config = load(*options).config
-    try:
-        simulation = run(config, agent, parse_duration(outage))
-    except ValueError as error:
-        raise click.UsageError(f"--outage, --agent: {error}") from error
-    if as_json:
-        click.echo(encode(simulation))
-    else:
-        show(render(simulation, *screen()))
-
-
-@cli.command()
-@click.argument("agent", shell_complete=complete_agent)
-@click.option(
-    "--false-alarms", default="1/30d", show_default=True, metavar="N/TIME", help="How often a human may be told for nothing."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
-def tune(options: Options, agent: str, false_alarms: str, as_json: bool) -> None:
-    """Read AGENT's own heartbeat history and propose its period, timeout and interval."""
-    import anyio
-
-    from collections_supervisor.app import tune as tuning
-
-    config = load(*options).config
-    try:
-        allowed = tuning.parse_rate(false_alarms)
-        text, status = anyio.run(tuning.tune, config, agent, allowed, as_json)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if status == USAGE and not as_json:
-        raise click.UsageError(text)
-    show(text)
-    sys.exit(status)
-
-
-# --- Commands --------------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@click.option("--show-effective", is_flag=True, help="Print every value in force and where it came from.")
-@click.option("--diff", "as_diff", is_flag=True, help="Print what a reload of the running supervisor would change.")
-@click.option(
-    "--schema",
-    type=click.Choice(["config", "report", "events", "notice"]),
-    is_flag=False,
-    flag_value="config",
-    help="Print a JSON Schema: of the file (config), the report, a line of the log (events), or a notice. Nothing else is done.",
-)
-@click.pass_obj
-def check(options: Options, show_effective: bool, as_diff: bool, schema: str | None) -> None:
-    """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
-    from collections_supervisor.config.effective import format_effective
-
-    if schema is not None:
-        from collections_supervisor.app import schemas
-
-        if show_effective:
-            raise click.UsageError("--schema stands alone")
-        click.echo(schemas.schema(schema))
-        return
-    loaded = load(*options)
-    for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    if as_diff:
-        steering.show_diff(loaded)
-        return
-    if show_effective:
-        click.echo(format_effective(loaded))
-        return
-    where = loaded.config.path or "built-in values"
-    names = ", ".join(agent.name for agent in loaded.config.agents)
-    click.echo(f"{where}: sound; agents: {names}; warnings: {len(loaded.warnings)}")
-
-
-@cli.command()
-@click.option("--notify-test", is_flag=True, help="Send a marked test notice through every channel, and remember which took it.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_obj
-def doctor(options: Options, notify_test: bool, as_json: bool) -> None:
-    """Look at the surroundings and say what to do; exit 1 if anything has to be mended."""
-    import anyio
-
-    from collections_supervisor.app.doctor import Doctor
-    from collections_supervisor.app.doctor_text import encode, is_sound, render
-
-    examiner = Doctor(load(*options), os.environ)
-    try:
-        checks = anyio.run(lambda: examiner.examine(notify_test=notify_test))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    if as_json:
-        click.echo(encode(checks))
-    else:
-        show(render(checks, *screen()))
-    sys.exit(OK if is_sound(checks) else UNHEALTHY)
-
-
-@cli.command(context_settings={"ignore_unknown_options": False})
-@click.argument("agent", shell_complete=complete_agent)
-@click.option(
-    "--status",
-    type=click.Choice(["ok", "start", "fail", "busy", "stuck", "waiting"]),
-    default="ok",
-    show_default=True,
-    help="What the agent says of itself.",
-)
-@click.option("--until", metavar="TIME", help="With busy: until when, as ISO 8601 or a duration such as 20m.")
-@click.option("--message", default="", help="One line for people.")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.pass_obj
-def beat(options: Options, agent: str, status: str, until: str | None, message: str, command: tuple[str, ...]) -> None:
-    """Append one heartbeat of AGENT; with `-- CMD…` run CMD, beat at its start and end, and pass its exit status on."""
-    import anyio
-
-    from collections_supervisor.agents import beat as beats
-    from collections_supervisor.system.clock import SystemClock
-
-    config = load(*options).config
-    policy = next((known for known in config.agents if known.name == agent), None)
-    if policy is None:
-        known = ", ".join(known.name for known in config.agents)
-        where = config.path or "no configuration file was found, so the built-in agents hold"
-        raise click.UsageError(f"{where}: no agent is called {agent!r}; there are: {known}")
-    _check_beat(status, until, message, command)
-    if command:
-        complain = lambda line: click.echo(line, err=True)  # noqa: E731
-        sys.exit(anyio.run(lambda: beats.run_and_beat(policy, command, clock=SystemClock(), complain=complain)))
-
-    async def append() -> None:
-        now = SystemClock().now().wall
-        when = beats.parse_until(until, now=now) if until is not None else None
-        if when is not None and when <= now:
-            raise ValueError(f"{until!r} is in the past")
-        await beats.append_beat(policy, now=now, status=status, until=when, message=message)  # type: ignore[arg-type]
-
-    try:
-        anyio.run(append)
-    except ValueError as error:
-        raise click.UsageError(f"--until: {error}") from error
-    except (OSError, beats.NoHeartbeatLogError) as error:
-        fail(1, f"no heartbeat was written: {error}")
-
-
-def _check_beat(status: str, until: str | None, message: str, command: tuple[str, ...]) -> None:
-    """Refuse what would be ignored: a beat that says less than its caller meant is worse than none."""
-    if command and (status != "ok" or until is not None or message):
-        raise click.UsageError("with a command, status and message are the command's own: leave the options out")
-    if not command and sys.argv[-1] == "--":
-        raise click.UsageError("there is no command behind --")
-    if (status == "busy") != (until is not None):
-        raise click.UsageError("--status busy and --until go together")
-
-
-for command in steering.COMMANDS:
+for command in (beat, status, *preparing.COMMANDS, *steering.COMMANDS):
     cli.add_command(command)
 
 

@@ -16,11 +16,12 @@ from tests.events.samples import golden
 from tests.reporting.stories import bad_day
 
 from collections_supervisor.app import schemas
-from collections_supervisor.cli import check, cli
+from collections_supervisor.cli import cli
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.keys import AGENT_KEYS, CHANNEL_KEYS, KEYS, SOURCE_KEYS
 from collections_supervisor.config.kinds import Key
 from collections_supervisor.events.catalogue import EVENTS
+from collections_supervisor.preparing import check
 from collections_supervisor.reporting.report_json import encode_report
 
 LINES: list[dict[str, Any]] = [json.loads(line) for line in golden("json").read_bytes().splitlines()]
