@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from collections_supervisor.app.own_counts import OwnCounts
-from collections_supervisor.app.parts import Run
 from collections_supervisor.app.reload import Reloaded, Reloader, Source, summary
+from collections_supervisor.app.run import Run
 from collections_supervisor.config.changes import Change, Changes
 from collections_supervisor.config.loader import load
 from collections_supervisor.config.schema import Config, LoggingConfig

@@ -22,7 +22,8 @@ from collections_supervisor.app.daemon import Daemon
 from collections_supervisor.app.memory import DryStore, Memory, recall
 from collections_supervisor.app.oneshot import Sweep
 from collections_supervisor.app.own_counts import OwnCounts
-from collections_supervisor.app.parts import Parts, Run, folders_of
+from collections_supervisor.app.parts import Parts
+from collections_supervisor.app.run import Run, folders_of
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.escalation.channels import Channel
 from collections_supervisor.escalation.outbox import MemoryOutbox

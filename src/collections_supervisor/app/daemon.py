@@ -11,12 +11,14 @@ import anyio
 import anyio.to_thread
 
 from collections_supervisor.agents.journal import FileJournal
+from collections_supervisor.app.briefing import channels_of
 from collections_supervisor.app.lock_keeper import LockKeeper
 from collections_supervisor.app.memory import recall
 from collections_supervisor.app.operator import Operator
-from collections_supervisor.app.parts import Parts, Run, channels_of, folders_of
+from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.proofs import ProofReader
 from collections_supervisor.app.reload import Reloader, Source
+from collections_supervisor.app.run import Run, folders_of
 from collections_supervisor.control.protocol import SOCKET
 from collections_supervisor.control.server import ControlServer
 from collections_supervisor.escalation.channels import names_of

@@ -21,8 +21,8 @@ from collections_supervisor.app.doctor_openclaw import gateway_url, needs_gatewa
 from collections_supervisor.app.doctor_programs import named_programs
 from collections_supervisor.app.notify_test import try_channels
 from collections_supervisor.app.other_watchdogs import Quarry
-from collections_supervisor.app.parts import secrets_of
 from collections_supervisor.app.proofs import keep_proofs, read_proofs
+from collections_supervisor.app.run import secrets_of
 from collections_supervisor.config.effective import Loaded
 from collections_supervisor.config.files import home_directory
 from collections_supervisor.config.schema import AgentConfig

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from collections_supervisor.app.doctor_checks import Program
-from collections_supervisor.app.parts import secrets_of
+from collections_supervisor.app.run import secrets_of
 from collections_supervisor.config.schema import AgentConfig, CommandChannel, Config, OpenClawChannel
 from collections_supervisor.system.placeholders import substitute
 from collections_supervisor.system.process import child_environment

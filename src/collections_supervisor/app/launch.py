@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from collections_supervisor.app.own_counts import OwnCounts
-from collections_supervisor.app.parts import Run
+from collections_supervisor.app.run import Run
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
 from collections_supervisor.system.files import cause_of

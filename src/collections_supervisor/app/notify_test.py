@@ -6,7 +6,7 @@ from datetime import datetime
 import anyio
 import msgspec
 
-from collections_supervisor.app.parts import secrets_of
+from collections_supervisor.app.run import secrets_of
 from collections_supervisor.config.schema import Config
 from collections_supervisor.escalation.channels import Channel, open_channels
 from collections_supervisor.escalation.courier import OVERTIME

@@ -8,8 +8,9 @@ import anyio
 import msgspec
 
 from collections_supervisor.app.daemon import open_parts
-from collections_supervisor.app.parts import Parts, Run
+from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.progress import show_progress
+from collections_supervisor.app.run import Run
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.coordination.coordinator import CRASHES

@@ -1,16 +1,12 @@
 """The parts of a run, wired together: what the daemon and the single sweep have in common."""
 
 import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import anyio
 import msgspec
-from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor import __version__
 from collections_supervisor.agents.action import ActionRunner
 from collections_supervisor.agents.actor import AgentActor
 from collections_supervisor.agents.bystander import Bystander, Onlooker
@@ -23,19 +19,21 @@ from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
+from collections_supervisor.app.briefing import channels_of, fleet_of, owned_by, reviewing
+from collections_supervisor.app.faces import Faces
 from collections_supervisor.app.memory import Memory
-from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.app.rounds import PAGE
+from collections_supervisor.app.run import Run, secrets_of
 from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.books.audit import Books
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.books.auditor import Ports as AuditorPorts
 from collections_supervisor.books.telling import told_before
-from collections_supervisor.config.schema import AgentConfig, Config, OpenClawChannel, WebhookChannel
-from collections_supervisor.coordination.coordinator import Coordinator, Fleet
+from collections_supervisor.config.schema import AgentConfig, Config
+from collections_supervisor.coordination.coordinator import Coordinator
 from collections_supervisor.coordination.ports import Ports as FleetPorts
-from collections_supervisor.escalation.channels import Channel, dry_channels, open_channels
+from collections_supervisor.escalation.channels import Channel
 from collections_supervisor.escalation.courier import Persistence
 from collections_supervisor.escalation.deadman import Deadman
 from collections_supervisor.escalation.notifier import Notifier
@@ -47,107 +45,22 @@ from collections_supervisor.messages import (
     NoticeAttempted,
     NoticeDelivered,
     NoticeExpired,
-    Outage,
     Report,
     Source,
-    Standing,
 )
 from collections_supervisor.reporting.metrics_file import MetricsFile, put_metrics
 from collections_supervisor.reporting.reporter import Reporter, put_page
-from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.post import Post
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
-from collections_supervisor.system.sdnotify import ServiceManager
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
 
 BY_CHECK = "by a single check"
 """How the page of a sweep came about."""
-SHORTEST_CYCLE = 0.5
-"""Seconds; whoever wants a sign of life more often than twice that gets one too rarely."""
 
 MOVING = 2.0
 """Seconds that the last words of a page may take that is written elsewhere from now on."""
-
-HOST_SIZE = 3
-"""Agents of a fleet below which a failure of the whole host cannot be told from failures of its agents."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What this run of the program is, and what it finds around it."""
-
-    config: Config
-    log: FilteringBoundLogger
-    run_id: str
-    environ: Mapping[str, str]
-    boot_id: str
-    clock: Clock
-    counts: OwnCounts
-    lock: Lock | None = None
-    """None where the state folder cannot be used: nothing is remembered then, and nobody else kept away."""
-    once: bool = False
-    """One sweep instead of supervising until asked to stop."""
-    dry: bool = False
-    """Decide and say so, and change nothing."""
-
-    @property
-    def manager(self) -> ServiceManager:
-        """The service manager that waits for a word of this run; of a single sweep nobody does."""
-        return ServiceManager({} if self.once else self.environ)
-
-    @property
-    def cycle(self) -> float:
-        """Seconds within which every agent is judged, the state saved and the page replaced."""
-        watchdog = self.manager.watchdog
-        return self.config.cycle if watchdog is None else min(self.config.cycle, max(SHORTEST_CYCLE, watchdog / 2))
-
-
-class Faces:
-    """Where the coordinator's word goes: the page or the metrics, the notices, the auditor, the slots, the service manager."""
-
-    def __init__(
-        self,
-        reporter: Reporter | MetricsFile | None,
-        notifier: Notifier,
-        slots: RestartSlots,
-        pulse: Pulse,
-        auditor: Auditor | None = None,
-    ) -> None:
-        """`reporter` is what passes reports on to all else that shows them."""
-        self._pulse = pulse
-        self._reporter = reporter
-        self._notifier = notifier
-        self._slots = slots
-        self._auditor = auditor
-
-    def show(self, report: Report, history: History) -> None:
-        """Render this report, and how it came to that."""
-        if self._reporter is not None:
-            self._reporter.publish(report, history)
-        self._pulse.report(report)
-
-    def notify(self, standing: Standing) -> None:
-        """See to it that a human gets what is owed."""
-        self._notifier.publish(standing)
-
-    def ask_for_costs(self, outages: Mapping[str, Outage]) -> None:
-        """Find out what these outages cost."""
-        if self._auditor is not None:
-            self._auditor.ask_for_costs(outages)
-
-    def draw_on(self, reporter: Reporter | MetricsFile | None) -> None:
-        """From now on this one renders the reports."""
-        self._reporter = reporter
-
-    def hire(self, auditor: Auditor | None) -> None:
-        """From now on this one finds out what outages cost."""
-        self._auditor = auditor
-
-    def restrain(self, held: frozenset[str], one_at_a_time: bool) -> None:
-        """Begin no restart of the agents that are held."""
-        self._slots.restrain(held, one_at_a_time)
 
 
 class Parts:
@@ -400,67 +313,9 @@ class Parts:
         return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
 
 
-def reviewing(run: Run) -> bool:
-    """Whether a failure of the whole host can be recognised, so that the coordinator is heard before many restarts."""
-    grouping = run.config.escalation.group_wait > 0 and not run.once
-    return grouping and len(run.config.agents) >= HOST_SIZE
-
-
 def _shown_by(config: Config) -> tuple[object, ...]:
     return (config.dashboard, config.metrics.path, config.escalation.recipient)
 
 
 def _audited_by(config: Config) -> tuple[object, ...]:
     return (config.books, config.metrics.window, config.supervisor.check_interval)
-
-
-def owned_by(config: Config) -> frozenset[str]:
-    """The agents that are processes of ours."""
-    return frozenset(agent.name for agent in config.agents if is_owned(agent))
-
-
-def channels_of(run: Run, shutdown: Shutdown) -> Sequence[Channel]:
-    """The ways to a human in this run."""
-    if run.dry:
-        return dry_channels(run.config.escalation, run.log)
-    return open_channels(
-        run.config.escalation,
-        dict(run.environ),
-        secrets=secrets_of(run.config),
-        run=partial(run_command, shutdown=shutdown),
-    )
-
-
-def fleet_of(run: Run) -> Fleet:
-    """What the coordinator is to know of this run."""
-    config = run.config
-    return Fleet(
-        names=tuple(agent.name for agent in config.agents),
-        repeat_after=config.escalation.repeat_after,
-        group_wait=config.escalation.group_wait,
-        cycle=min(run.cycle, cycle_of(config)),
-        host=socket.gethostname(),
-        run_id=run.run_id,
-        version=__version__,
-        once=run.once,
-        books=config.books.enabled,
-        roles={agent.name: agent.role for agent in config.agents if agent.role},
-    )
-
-
-def cycle_of(config: Config) -> float:
-    """Seconds within which the report is made anew, and kept."""
-    return min(config.cycle, config.dashboard.interval)
-
-
-def secrets_of(config: Config) -> frozenset[str]:
-    """Names of the environment variables that hold tokens: no child of ours is to see them."""
-    named = (channel.token_env for channel in config.escalation.channels if isinstance(channel, OpenClawChannel | WebhookChannel))
-    return frozenset(name for name in named if name)
-
-
-def folders_of(config: Config) -> tuple[Path, ...]:
-    """The folders in which files of ours are replaced."""
-    state = config.supervisor.state_dir
-    shown = (path.parent for path in (config.dashboard.path, config.metrics.path) if path is not None)
-    return (state, state / "actions", state / "incidents", *shown)

@@ -6,7 +6,8 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from collections_supervisor.app.parts import Parts, Run
+from collections_supervisor.app.parts import Parts
+from collections_supervisor.app.run import Run
 from collections_supervisor.config.changes import Changes, compare, in_force
 from collections_supervisor.config.effective import Loaded
 from collections_supervisor.config.loader import load

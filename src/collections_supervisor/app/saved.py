@@ -6,7 +6,7 @@ import anyio.to_thread
 import msgspec
 
 from collections_supervisor.app.launch import UnknownStateError
-from collections_supervisor.app.parts import cycle_of
+from collections_supervisor.app.run import cycle_of
 from collections_supervisor.config.schema import Config
 from collections_supervisor.control import client
 from collections_supervisor.control.protocol import Request, report_of

@@ -14,10 +14,11 @@ from collections_supervisor.agents.silence import grace
 from collections_supervisor.agents.state import Answer
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.agents.view import view
+from collections_supervisor.app.briefing import channels_of
 from collections_supervisor.app.launch import launched
 from collections_supervisor.app.memory import Memory, recall
 from collections_supervisor.app.operator import LONGEST, acknowledged, nobody, nothing_open, told_of_all
-from collections_supervisor.app.parts import Run, channels_of
+from collections_supervisor.app.run import Run
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.control.protocol import EVERYONE, UNKNOWN, Reply, Request, refused
 from collections_supervisor.coordination import deliveries, quiet
