@@ -89,8 +89,8 @@ class Daemon:
                 self._supervise(sinks, "journal", parts.journal, parts)
             self._supervise(sinks, "deadman", parts.monitor, parts)
             self._supervise(sinks, "sweeper", parts.sweeper, parts)
-            self._supervise(sinks, "reporter", parts.page, parts)
-            self._supervise(sinks, "metrics", parts.figures, parts)
+            self._supervise(sinks, "reporter", parts.display.page, parts)
+            self._supervise(sinks, "metrics", parts.display.figures, parts)
             async with anyio.create_task_group() as middle:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
                 self._supervise(middle, "auditor", parts.audit, parts)
@@ -107,7 +107,7 @@ class Daemon:
             report = await parts.coordinator.settle(stopped=True)
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        await parts.show_last(report, parts.coordinator.history, LAST_PAGE)
+        await parts.display.close(report, parts.coordinator.history, LAST_PAGE)
 
     def _supervise(self, tasks: anyio.abc.TaskGroup, name: str, actor: Actor, parts: Parts) -> None:
         # These keep their state over a crash: the same object runs again.

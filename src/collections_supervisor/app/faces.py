@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 from collections_supervisor.agents.slots import RestartSlots
+from collections_supervisor.app.display import Display
 from collections_supervisor.app.pulse import Pulse
 from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import History, Outage, Report, Standing
-from collections_supervisor.reporting.metrics_file import MetricsFile
-from collections_supervisor.reporting.reporter import Reporter
 
 
 class Faces:
@@ -16,23 +15,21 @@ class Faces:
 
     def __init__(
         self,
-        reporter: Reporter | MetricsFile | None,
+        display: Display,
         notifier: Notifier,
         slots: RestartSlots,
         pulse: Pulse,
         auditor: Auditor | None = None,
     ) -> None:
-        """`reporter` is what passes reports on to all else that shows them."""
         self._pulse = pulse
-        self._reporter = reporter
+        self._display = display
         self._notifier = notifier
         self._slots = slots
         self._auditor = auditor
 
     def show(self, report: Report, history: History) -> None:
         """Render this report, and how it came to that."""
-        if self._reporter is not None:
-            self._reporter.publish(report, history)
+        self._display.publish(report, history)
         self._pulse.report(report)
 
     def notify(self, standing: Standing) -> None:
@@ -43,10 +40,6 @@ class Faces:
         """Find out what these outages cost."""
         if self._auditor is not None:
             self._auditor.ask_for_costs(outages)
-
-    def draw_on(self, reporter: Reporter | MetricsFile | None) -> None:
-        """From now on this one renders the reports."""
-        self._reporter = reporter
 
     def hire(self, auditor: Auditor | None) -> None:
         """From now on this one finds out what outages cost."""

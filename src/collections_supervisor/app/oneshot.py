@@ -76,7 +76,7 @@ class Sweep:
             self.history = parts.coordinator.history
             sinks.cancel_scope.cancel()
         parts.coordinator.close()
-        await parts.show_last(msgspec.structs.replace(report, stopped_at=None), self.history, LAST_WRITES)
+        await parts.display.close(msgspec.structs.replace(report, stopped_at=None), self.history, LAST_WRITES)
         if parts.deadman is not None and parts.pulse.completed:
             await self._unless_stopped(parts.deadman.call)
         return report

@@ -20,6 +20,7 @@ from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.agents.strays import Sweeper
 from collections_supervisor.agents.workplace import Workplace
 from collections_supervisor.app.briefing import channels_of, fleet_of, owned_by, reviewing
+from collections_supervisor.app.display import Display
 from collections_supervisor.app.faces import Faces
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.pulse import Pulse, Witnessed
@@ -40,7 +41,6 @@ from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
     ActorCrashed,
     BooksAudited,
-    History,
     ImpactAssessed,
     NoticeAttempted,
     NoticeDelivered,
@@ -48,19 +48,11 @@ from collections_supervisor.messages import (
     Report,
     Source,
 )
-from collections_supervisor.reporting.metrics_file import MetricsFile, put_metrics
-from collections_supervisor.reporting.reporter import Reporter, put_page
 from collections_supervisor.system.post import Post
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.zone import local_zone
-
-BY_CHECK = "by a single check"
-"""How the page of a sweep came about."""
-
-MOVING = 2.0
-"""Seconds that the last words of a page may take that is written elsewhere from now on."""
 
 
 class Parts:
@@ -96,15 +88,14 @@ class Parts:
             looked=self.pulse.looked,
             standing=lambda: self.coordinator.pause_of_all(),  # noqa: PLW0108 - there is none yet
         )
-        self.metrics = self._make_metrics()
-        self.reporter = self._make_reporter()
+        self.display = Display(run, self.pulse.shown)
         self.notifier = self._make_notifier(channels, memory)
         self.auditor = self._make_auditor(memory.report)
-        self.page, self.figures, self.audit = Post(self.reporter), Post(self.metrics), Post(self.auditor)
+        self.audit = Post(self.auditor)
         self._readers: dict[str, HeartbeatReader] = {}
         store = Witnessed(memory.store, self.pulse.saved)
         ports = FleetPorts(clock=run.clock, log=run.log, store=store, histories=memory.histories, sources=self._sources)
-        self._faces = Faces(self.reporter or self.metrics, self.notifier, self._slots, self.pulse, self.auditor)
+        self._faces = Faces(self.display, self.notifier, self._slots, self.pulse, self.auditor)
         self.coordinator = Coordinator(fleet_of(run), ports, self._faces, memory.fleet, memory.past, memory.report)
         self.watchers = Watchers(self.agent, self._rest, clock=run.clock, log=run.log, crashed=self.note_crash)
 
@@ -145,45 +136,6 @@ class Parts:
         """A round is over, and nothing was amiss in it."""
         if self.deadman is not None:
             self.deadman.round()
-
-    def _make_reporter(self) -> Reporter | None:
-        run, page = self._run, self._run.config.dashboard
-        if page.path is None or run.dry:
-            return None
-        # Who waits for our sign of life waits for the page too.
-        page = msgspec.structs.replace(page, interval=min(page.interval, run.cycle))
-        return Reporter(
-            page,
-            run.clock,
-            put_page,
-            run.log,
-            recipient=run.config.escalation.recipient,
-            made=BY_CHECK if run.once else "",
-            config=run.config.path,
-            then=self.metrics.publish if self.metrics is not None else None,
-            written=self.pulse.shown,
-        )
-
-    def _make_metrics(self) -> MetricsFile | None:
-        path = self._run.config.metrics.path
-        if path is None or self._run.dry:
-            return None
-        return MetricsFile(
-            path,
-            self._run.config.dashboard.interval,
-            self._run.clock,
-            put_metrics,
-            self._run.log,
-            counters=self._run.counts.counters,
-            page_written_at=lambda: self.reporter.written_at if self.reporter is not None else None,
-        )
-
-    async def show_last(self, report: Report, history: History, within: float) -> None:
-        """Write the last page and the last metrics, each within so many seconds."""
-        for file in (self.reporter, self.metrics):
-            if file is not None:
-                with anyio.move_on_after(within, shield=True):
-                    await file.close(report, history)
 
     def _make_notifier(self, channels: Sequence[Channel], memory: Memory) -> Notifier:
         return Notifier(
@@ -228,9 +180,23 @@ class Parts:
         reader = self._readers[policy.name] = HeartbeatReader(policy)
         return Onlooker(reader) if self._run.dry else reader
 
+    def _runner(self, policy: AgentConfig) -> Runner:
+        if self._run.dry:
+            return Bystander(policy, "dry_run")
+        if self._run.once and policy.restart.kind == "process":
+            return Bystander(policy, "daemon_only")
+        if self._run.once and self._run.lock is None:
+            # Each sweep would begin with a full budget.
+            return Bystander(policy, "no_memory")
+        return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
+
     def _rest(self, name: str) -> None:
         self._readers.pop(name, None)
         self._memory.states.rest(name, self._run.clock.now().mono)
+
+    def _sources(self) -> Iterator[Source]:
+        for agent in self._run.config.agents:
+            yield from self._readers[agent.name].origins if agent.name in self._readers else ()
 
     # --- Another configuration ---
 
@@ -249,7 +215,9 @@ class Parts:
         if before.escalation != config.escalation:
             self.notifier.adjust(channels_of(self._run, self._shutdown), self._persistence())
         if _shown_by(before) != _shown_by(config):
-            await self._replace_reporter(moved=before.dashboard.path != config.dashboard.path)
+            report, history = self.coordinator.report, self.coordinator.history
+            await self.display.replace(self._run, report, history)
+            self._faces.show(report, history)
         if _audited_by(before) != _audited_by(config):
             self.auditor = self._make_auditor(self.coordinator.report)
             self._faces.hire(self.auditor)
@@ -258,20 +226,6 @@ class Parts:
             pass  # its inbox stays full for seconds: nothing goes on before it knows whom it is about
         self.pulse.watch([agent.name for agent in config.agents])
         await self._change_agents(before, config)
-
-    async def _replace_reporter(self, *, moved: bool) -> None:
-        """Write the page and the metrics by other settings."""
-        last, report, history = self.reporter, self.coordinator.report, self.coordinator.history
-        self.metrics = self._make_metrics()
-        self.reporter = self._make_reporter()
-        self._faces.draw_on(self.reporter or self.metrics)
-        self.figures.give(self.metrics)
-        self.page.give(self.reporter)
-        if last is not None and moved:
-            # Nobody writes there any more: the page must not look as if somebody did.
-            with anyio.move_on_after(MOVING):
-                await last.close(msgspec.structs.replace(report, stopped_at=report.generated_at), history)
-        self._faces.show(report, history)
 
     async def _change_agents(self, before: Config, config: Config) -> None:
         old = {name: policy for name in self.watchers.names if (policy := self.watchers.policy(name)) is not None}
@@ -297,20 +251,6 @@ class Parts:
         else:
             runner = self._runner(policy)
         await actor.reconfigure(policy, None if same else self._heartbeat(policy), runner)
-
-    def _sources(self) -> Iterator[Source]:
-        for agent in self._run.config.agents:
-            yield from self._readers[agent.name].origins if agent.name in self._readers else ()
-
-    def _runner(self, policy: AgentConfig) -> Runner:
-        if self._run.dry:
-            return Bystander(policy, "dry_run")
-        if self._run.once and policy.restart.kind == "process":
-            return Bystander(policy, "daemon_only")
-        if self._run.once and self._run.lock is None:
-            # Each sweep would begin with a full budget.
-            return Bystander(policy, "no_memory")
-        return OwnedProcess(policy, self._place) if policy.restart.kind == "process" else ActionRunner(policy, self._place)
 
 
 def _shown_by(config: Config) -> tuple[object, ...]:
