@@ -15,12 +15,11 @@ from collections_supervisor.coordination.coordinator import (
     CRASHES,
     FIRST_LOOK,
     GATHER,
-    INBOX,
-    SAVE_AGAIN,
-    SAVE_EVERY,
     Coordinator,
     Fleet,
 )
+from collections_supervisor.coordination.hearing import INBOX
+from collections_supervisor.coordination.keeping import SAVE_AGAIN, SAVE_EVERY
 from collections_supervisor.coordination.ports import Ports
 from collections_supervisor.coordination.state import FleetState
 from collections_supervisor.messages import (
