@@ -10,19 +10,17 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from collections_supervisor.agents.health import first_state, next_due, next_glance, step
+from collections_supervisor.agents.miss_lines import MissLines
 from collections_supervisor.agents.orders import Asked, Endings, Order, Reconfigured, Retired
 from collections_supervisor.agents.ports import Heartbeat, Ports, Runner
-from collections_supervisor.agents.resuming import ended
 from collections_supervisor.agents.signs import moved
 from collections_supervisor.agents.silence import is_owned
 from collections_supervisor.agents.state import (
     ActionEnded,
-    ActionRecord,
     ActionStarted,
     AgentState,
     Answer,
     AskForSlot,
-    ChildExited,
     Effect,
     EndChild,
     Event,
@@ -32,15 +30,14 @@ from collections_supervisor.agents.state import (
     RecordMiss,
     Resumed,
     RunAction,
-    SlotGranted,
 )
 from collections_supervisor.agents.telling import changed
 from collections_supervisor.agents.undertaking import Undertaking
+from collections_supervisor.agents.work import Work
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import ActionOutcome, ActionRequest, AgentChanged, AgentCommand, Emit, Now, Reading
 from collections_supervisor.system.emit import write
 from collections_supervisor.system.inbox import Inbox
-from collections_supervisor.system.process_tree import Tree
 
 STALE = 2.0
 """Seconds since the last look beyond which nothing is begun without another: while an attempt is under way it is one a second."""
@@ -66,10 +63,11 @@ class AgentActor:
         self._policy = policy
         self._ports = ports
         self._heartbeat = heartbeat
-        self._runner = runner
         self._tell = tell
         self._log = ports.log
         self._inbox: Inbox[Event | Order] = Inbox(INBOX)
+        self._work = Work(policy.name, ports, runner, self._inbox.put)
+        self._misses = MissLines(policy.name, ports.log)
         self._state = first_state(ports.clock.now())
         self._told: AgentState | None = None
         self._reading: Reading | None = None
@@ -78,9 +76,6 @@ class AgentActor:
         """Set at the end of the next look, if somebody waits for it."""
         self._wanted = math.inf
         self._due = -math.inf
-        self._unwritable = ""
-        self._queueing = anyio.CancelScope()
-        self._single = anyio.Lock()
         self._answer = UNANSWERED
         self._endings = Endings()
         self._retired = False
@@ -137,7 +132,7 @@ class AgentActor:
     @property
     def runner(self) -> Runner:
         """What restarts it at present."""
-        return self._runner
+        return self._work.runner
 
     @property
     def _current(self) -> str | None:
@@ -160,7 +155,7 @@ class AgentActor:
             # It ends with us because somebody stopped us: its next start is a first one again, and no restart.
             self._ports.store.save(self._policy.name, msgspec.structs.replace(self._state, begun=False, child=None))
         self._ports.slots.release(self._policy.name)
-        await self._runner.close()
+        await self._work.runner.close()
 
     # --- Looking ---
 
@@ -170,7 +165,7 @@ class AgentActor:
         # Before anything is awaited: nobody is to have the slot of an action that turns out to be running.
         self._ports.slots.seize(name)
         kept, record = self._ports.store.load(name), await self._ports.journal.read(name)
-        tree = await self._find(record)
+        tree = await self._work.find(record)
         if kept is not None:
             self._state, self._looked = kept.state, kept.state.looked
         if kept is not None or record is not None:
@@ -180,11 +175,11 @@ class AgentActor:
         if standing is not None or self._state.pause_all is not None:
             await self._apply(standing or AgentCommand(what="resume", everyone=True), tasks)
         if record is not None and tree is not None and is_owned(self._policy):
-            await self._runner.adopt(record, tree)
+            await self._work.runner.adopt(record, tree)
             self._ports.slots.release(name)
-            tasks.start_soon(self._watch_child)
+            tasks.start_soon(self._work.watch_child)
         elif record is not None and tree is not None:
-            tasks.start_soon(self._adopt, record, tree)
+            tasks.start_soon(self._work.adopt, record, tree)
         else:
             self._ports.slots.release(name)
         await self._look(tasks, None)
@@ -203,7 +198,7 @@ class AgentActor:
                 news.keep(self._answer)
             case Reconfigured():
                 before, self._policy = self._policy, news.policy
-                self._heartbeat, self._runner = news.heartbeat or self._heartbeat, news.runner
+                self._heartbeat, self._work.runner = news.heartbeat or self._heartbeat, news.runner
                 await self._look(tasks, PolicyChanged(before=before))
                 news.keep(None)
             case Retired():
@@ -213,7 +208,7 @@ class AgentActor:
 
     def _let_go(self, tasks: TaskGroup) -> None:
         """Forget the attempt, which leaves an action under way to end by itself; the group is open until it has."""
-        self._queueing.cancel()
+        self._work.leave_queue()
         if self._seen is not None:
             self._seen.set()
         if not self._acting or is_owned(self._policy):
@@ -259,61 +254,28 @@ class AgentActor:
             case Answer():
                 self._answer = effect
             case RecordMiss():
-                await self._record(effect)
+                await self._misses.write(self._heartbeat, effect, self._ports.clock.now().wall)
             case AskForSlot(request=request):
-                tasks.start_soon(self._wait_for_slot, request.action_id)
+                tasks.start_soon(self._work.wait_for_slot, request.action_id)
             case GiveSlotBack():
-                self._queueing.cancel()
+                self._work.leave_queue()
                 self._ports.slots.release(self._policy.name)
             case RunAction(request=request):
                 tasks.start_soon(self._act, request, tasks)
             case EndChild():
-                tasks.start_soon(self._end_child)
+                tasks.start_soon(self._work.end_child)
             case _ as never:
                 assert_never(never)
 
-    async def _record(self, miss: RecordMiss) -> None:
-        now = self._ports.clock.now()
-        try:
-            await self._heartbeat.record_miss(
-                missed=miss.missed, last_heartbeat=miss.last_heartbeat, reason=miss.reason, at=now.wall
-            )
-        except OSError as error:
-            if str(error) != self._unwritable:
-                self._unwritable = str(error)
-                self._log.warning(
-                    "agent.heartbeat.unwritable",
-                    message=f"misses of {self._policy.name} cannot be recorded in its heartbeat log; they still count: {error}",
-                    agent=self._policy.name,
-                    reason=str(error),
-                )
-        else:
-            self._unwritable = ""
-
     # --- The action under way ---
-
-    async def _wait_for_slot(self, action_id: str) -> None:
-        with anyio.CancelScope() as self._queueing:
-            async with self._single:
-                await self._ports.slots.acquire(self._policy.name)
-            await self._inbox.put(SlotGranted(action_id=action_id))
 
     async def _act(self, request: ActionRequest, tasks: TaskGroup) -> None:
         undertaking = Undertaking(self._policy, self._ports, request, partial(self._begin, tasks))
-        # One that was given up in its preparations is still on its way out when the next one may be asked for.
-        async with self._single:
-            if request.by_hand:
-                # It waits for nobody; but others wait for it.
-                self._ports.slots.seize(self._policy.name)
-            try:
-                outcome = await self._runner.run(request, undertaking)
-            finally:
-                self._ports.slots.release(self._policy.name)
-            await undertaking.end(outcome)
+        outcome = await self._work.act(request, undertaking)
         if self._is_current(request):
             await self._inbox.put(ActionEnded(outcome=outcome))
         if outcome.result == "ok":
-            tasks.start_soon(self._watch_child)
+            tasks.start_soon(self._work.watch_child)
 
     async def _begin(self, tasks: TaskGroup, request: ActionRequest, started: ActionStarted) -> AgentState | None:
         stale = self._looked is None or self._ports.clock.now().mono > self._looked.mono + STALE
@@ -328,30 +290,6 @@ class AgentActor:
 
     def _is_current(self, request: ActionRequest) -> bool:
         return self._state.attempt is not None and self._state.attempt.request == request
-
-    async def _find(self, record: ActionRecord | None) -> Tree | None:
-        if record is None or record.ended or record.boot_id != self._ports.boot_id:
-            return None
-        return await self._runner.find(record)
-
-    async def _adopt(self, record: ActionRecord, tree: Tree) -> None:
-        try:
-            outcome = await self._runner.adopt(record, tree)
-        finally:
-            self._ports.slots.release(self._policy.name)
-        await self._ports.journal.write(ended(record, outcome))
-        await self._inbox.put(ActionEnded(outcome=outcome))
-
-    async def _watch_child(self) -> None:
-        while (news := await self._runner.wait()) is not None:
-            await self._inbox.put(news)
-            if isinstance(news, ChildExited):
-                return
-
-    async def _end_child(self) -> None:
-        async with self._single:
-            # Started again meanwhile, it waits for this and is not what is to be ended.
-            await self._runner.close()
 
     # --- The report ---
 
