@@ -128,7 +128,8 @@ def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object]
 
 def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
     from collections_supervisor.app.health_check import InterruptedSweepError, check_health
-    from collections_supervisor.app.launch import LaunchError, UnknownStateError
+    from collections_supervisor.app.launch import LaunchError
+    from collections_supervisor.app.told import UnknownStateError
     from collections_supervisor.reporting.report_json import encode_report
     from collections_supervisor.reporting.table import format_report
     from collections_supervisor.system.lock import LockHeldError

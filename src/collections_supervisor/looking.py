@@ -38,10 +38,8 @@ LONGEST_WATCH = 86400.0
 @click.pass_obj
 def status(options: Options, as_json: bool, again: bool, interval: str | None) -> None:
     """Show what the running daemon knows now; without one what was known last, and exit 3."""
-    import anyio
-
     from collections_supervisor.app import status as answers
-    from collections_supervisor.app.launch import UnknownStateError
+    from collections_supervisor.app.told import UnknownStateError
     from collections_supervisor.config.durations import parse_duration
 
     if interval is not None and not again:
@@ -56,7 +54,7 @@ def status(options: Options, as_json: bool, again: bool, interval: str | None) -
             raise click.UsageError("--interval: from 100 ms to one day")
         sys.exit(_watch(config, every, as_json=as_json))
     try:
-        saved = anyio.run(answers.ask, config, now())
+        saved = answers.ask(config, now())
     except UnknownStateError as error:
         fail(CANNOT_TELL, str(error))
     if as_json:
@@ -68,6 +66,7 @@ def status(options: Options, as_json: bool, again: bool, interval: str | None) -
 
 def _watch(config: "Config", every: float, *, as_json: bool) -> int:
     import anyio
+    import anyio.to_thread
 
     from collections_supervisor.app import watch
     from collections_supervisor.app.status import ask
@@ -75,7 +74,7 @@ def _watch(config: "Config", every: float, *, as_json: bool) -> int:
     complain = lambda line: click.echo(line, err=True)  # noqa: E731
     face = watch.face_for(sys.stdout, show, click.echo, complain, as_json=as_json, colour=screen()[1])
     try:
-        return anyio.run(watch.watch, lambda: ask(config, now()), face, every)
+        return anyio.run(watch.watch, lambda: anyio.to_thread.run_sync(ask, config, now()), face, every)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

@@ -165,7 +165,8 @@ def _ask(config: "Config", request: "Request", timeout: float | None = None) -> 
 
 def _ask_or_write(config: "Config", request: "Request") -> "Reply":
     """Ask the supervisor; where none runs, write what the next one finds."""
-    from collections_supervisor.app.launch import LaunchError, UnknownStateError
+    from collections_supervisor.app.launch import LaunchError
+    from collections_supervisor.app.told import UnknownStateError
     from collections_supervisor.app.unattended import decide
     from collections_supervisor.control.client import ControlError, NoDaemonError, ask, ask_patiently
     from collections_supervisor.system.lock import LockHeldError

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from collections_supervisor.app import status
-from collections_supervisor.app.saved import Saved
+from collections_supervisor.app.told import Saved
 from collections_supervisor.app.watch import Lines, Objects, Screen
 from collections_supervisor.messages import AgentReport, Report
 from collections_supervisor.system.lock import Holder

@@ -13,6 +13,7 @@ import msgspec
 
 from collections_supervisor.app.own_counts import OwnCounts
 from collections_supervisor.app.run import Run
+from collections_supervisor.app.told import UnknownStateError
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
 from collections_supervisor.system.files import cause_of
@@ -32,10 +33,6 @@ _SURROUNDINGS = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPER
 
 class LaunchError(Exception):
     """The settings name something that cannot be used."""
-
-
-class UnknownStateError(Exception):
-    """There is nothing to report from."""
 
 
 def prepare_state(folder: Path, *, once: bool = False, dry: bool = False) -> Lock:

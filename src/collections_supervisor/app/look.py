@@ -8,9 +8,10 @@ import anyio
 import msgspec
 
 from collections_supervisor.app.health_check import as_printed
-from collections_supervisor.app.launch import UnknownStateError, looking
+from collections_supervisor.app.launch import looking
 from collections_supervisor.app.oneshot import Sweep
-from collections_supervisor.app.saved import find_daemon, read_past, read_saved
+from collections_supervisor.app.saved import read_past, read_saved
+from collections_supervisor.app.told import UnknownStateError, find_daemon
 from collections_supervisor.config.schema import Config
 from collections_supervisor.messages import AgentReport, History, IncidentReport, Report
 from collections_supervisor.reporting import metrics

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from collections_supervisor.app.saved import Saved, ask_daemon, find_daemon, read_saved
+from collections_supervisor.app.told import Saved, ask_daemon, find_daemon
 from collections_supervisor.config.schema import Config
 from collections_supervisor.reporting.report_json import encode_report
 from collections_supervisor.reporting.table import format_report
 from collections_supervisor.reporting.text import wrap
 from collections_supervisor.system.clock import span
+from collections_supervisor.system.lock import Holder
 
 HEALTHY = 0
 UNHEALTHY = 1
@@ -15,14 +16,23 @@ CANNOT_TELL = 3
 """Exit statuses; the last one without a living daemon."""
 
 
-async def ask(config: Config, now: datetime) -> Saved:
+def ask(config: Config, now: datetime) -> Saved:
     """What the daemon knows; without one what the last one knew, as stale. Raises UnknownStateError if there is nothing.
 
-    A daemon that does not answer has saved what it knew about a second before, or nothing for longer, which is said.
+    A daemon that does not answer has saved what it knew about a second before, or nothing for longer, which is said. Blocks,
+    and is for commands: the one who answers at once, as nearly always, saves them an event loop.
     """
     daemon = find_daemon(config)
-    told = await ask_daemon(config, now, daemon) if daemon is not None else None
-    return told or await read_saved(config, now, daemon)
+    told = ask_daemon(config, now, daemon) if daemon is not None else None
+    return told or _saved(config, now, daemon)
+
+
+def _saved(config: Config, now: datetime, daemon: Holder | None) -> Saved:
+    import anyio
+
+    from collections_supervisor.app.saved import read_saved
+
+    return anyio.run(read_saved, config, now, daemon)
 
 
 def exit_status(saved: Saved) -> int:

@@ -9,8 +9,7 @@ from typing import Protocol, TextIO
 import anyio
 
 from collections_supervisor.app import status
-from collections_supervisor.app.launch import UnknownStateError
-from collections_supervisor.app.saved import Saved
+from collections_supervisor.app.told import Saved, UnknownStateError
 from collections_supervisor.coordination.changes import Known, changes, known_of, noted
 from collections_supervisor.reporting.text import clean
 from collections_supervisor.reporting.words import condition
