@@ -1,5 +1,6 @@
 """The last action of each agent on disk, one file each, so that no action is forgotten or paid for twice after we died."""
 
+import asyncio  # noqa: TID251 - anyio's lock takes a kilobyte, and there is one for each agent
 from collections import defaultdict
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class FileJournal:
         self._owed: dict[str, ActionRecord] = {}
         """What could not be written yet."""
         self._failing = False
-        self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def own(self, owned: frozenset[str]) -> None:
         """From now on these are the processes of ours."""

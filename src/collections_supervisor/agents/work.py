@@ -1,5 +1,6 @@
 """What is done to one agent while it is looked at: a restart that waits, runs or is adopted, and a process of ours."""
 
+import asyncio  # noqa: TID251 - anyio's lock takes a kilobyte, and there is one for each agent
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -22,7 +23,7 @@ class Work:
         self._ports = ports
         self._tell = tell
         self._queueing = anyio.CancelScope()
-        self._single = anyio.Lock()
+        self._single = asyncio.Lock()
 
     async def wait_for_slot(self, action_id: str) -> None:
         """Wait until this restart may begin."""

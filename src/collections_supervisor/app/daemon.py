@@ -19,6 +19,7 @@ from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.proofs import ProofReader
 from collections_supervisor.app.reload import Reloader, Source
 from collections_supervisor.app.run import Run, folders_of
+from collections_supervisor.app.thrift import Thrift
 from collections_supervisor.control.protocol import SOCKET
 from collections_supervisor.control.server import ControlServer
 from collections_supervisor.escalation.channels import names_of
@@ -87,6 +88,7 @@ class Daemon:
                 self._supervise(sinks, "proofs", proofs, parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
+            self._supervise(sinks, "thrift", Thrift(), parts)
             self._supervise(sinks, "deadman", parts.monitor, parts)
             self._supervise(sinks, "sweeper", parts.sweeper, parts)
             self._supervise(sinks, "reporter", parts.display.page, parts)

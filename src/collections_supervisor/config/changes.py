@@ -67,7 +67,7 @@ def compare(before: Loaded, after: Loaded) -> Changes:
 
 def in_force(before: Loaded, after: Loaded) -> Loaded:
     """What is in force once the change is made as far as it can be while the program runs."""
-    fixed = {row.key: row for row in before.effective if row.agent is None and row.key in FIXED}
+    fixed = {row.key: row for row in before.effective.sections if row.key in FIXED}
     old, new = before.config, after.config
     replace = msgspec.structs.replace
     config = replace(
@@ -75,7 +75,7 @@ def in_force(before: Loaded, after: Loaded) -> Loaded:
         supervisor=replace(new.supervisor, state_dir=old.supervisor.state_dir),
         logging=replace(new.logging, file=old.logging.file, format=old.logging.format),
     )
-    rows = tuple(fixed.get(row.key, row) if row.agent is None else row for row in after.effective)
+    rows = replace(after.effective, sections=tuple(fixed.get(row.key, row) for row in after.effective.sections))
     return replace(after, config=config, effective=rows, named=before.named if before.chosen else after.named)
 
 
@@ -102,7 +102,7 @@ def _shown(row: Effective) -> str:
 
 def _sections(before: Loaded, after: Loaded) -> list[Change]:
     """The values of sections; a default for agents shows in those agents that have it."""
-    keys = [row.key for row in after.effective if row.agent is None and not _is_default_for_agents(row.key)]
+    keys = [row.key for row in after.effective.sections if not _is_default_for_agents(row.key)]
     found = _differing(before, after, [(None, key) for key in keys])
     for section in ("escalation", "deadman"):
         # Addresses are shown in part only, since they may hold a secret.

@@ -1,13 +1,15 @@
-"""One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline."""
+"""One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline.
+
+The HTTP client is imported at the first request: most who run this never send one.
+"""
 
 import errno
-import http.client
 import socket
 import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 import anyio
@@ -19,6 +21,9 @@ from collections_supervisor.escalation.http_answer import FOLLOWED, REDIRECTS, A
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import cause_of
 from collections_supervisor.system.threads import DaemonPool, hop
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 MOST_BODY = 64 * 1024
 MOST_REDIRECTS = 3
@@ -87,6 +92,8 @@ class _Exchange:
 
     def _explained(self, url: str) -> Answer | Delivery:
         """One exchange; a failure as what it means for the notice."""
+        from http.client import HTTPException
+
         try:
             return self._exchange(url)
         except ssl.SSLCertVerificationError as error:
@@ -95,7 +102,7 @@ class _Exchange:
             return Delivery("transient", f"no answer from {place_of(url)}")
         except OSError as error:
             return Delivery("transient", f"{place_of(url)} cannot be reached: {cause_of(error)}")
-        except http.client.HTTPException as error:
+        except HTTPException as error:
             return Delivery("transient", f"{place_of(url)} does not speak HTTP properly: {error!r}")
         except ValueError as error:
             # A host name that cannot be one, or a header that cannot be sent.
@@ -108,7 +115,7 @@ class _Exchange:
         finally:
             self._hold(None)
 
-    def _ask(self, connection: http.client.HTTPConnection, url: str) -> Answer:
+    def _ask(self, connection: "HTTPConnection", url: str) -> Answer:
         parts = urlsplit(url)
         target = quote(parts.path or "/", safe=_KEPT) + (f"?{quote(parts.query, safe=_KEPT + '?')}" if parts.query else "")
         headers = {"User-Agent": USER_AGENT, "Connection": "close", **self._request.headers}
@@ -124,14 +131,16 @@ class _Exchange:
                 location=response.headers.get("Location", ""),
             )
 
-    def _open(self, parts: SplitResult) -> http.client.HTTPConnection:
+    def _open(self, parts: SplitResult) -> "HTTPConnection":
+        from http.client import HTTPConnection, HTTPSConnection
+
         host = parts.hostname or ""
         if parts.scheme != "https":
-            connection = http.client.HTTPConnection(host, parts.port or 80)
+            connection = HTTPConnection(host, parts.port or 80)
             connection.sock = self._connect(host, connection.port)
             return connection
         context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, parts.port or 443, context=context)
+        connection = HTTPSConnection(host, parts.port or 443, context=context)
         plain = self._connect(host, connection.port)
         with closing(plain):  # wrapping takes over what it holds, so that nothing is left to be closed
             connection.sock = context.wrap_socket(plain, server_hostname=host)
