@@ -81,6 +81,45 @@ async def test_what_one_agent_was_told_is_not_taken_for_told_to_another(make_not
     assert first != second
 
 
+FAILED = b'{"runId": "x", "status": "error", "error": "Authentication failed (HTTP 401)."}'
+
+
+class Answers(FakeRunner):
+    """Answers the first command with that the notice was taken, and further ones with something else."""
+
+    async def __call__(self, argv: Sequence[str], **rest: Any) -> CommandResult:
+        answer = await super().__call__(argv, **rest)
+        return answer if len(self.calls) > 1 else ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("further", "problem"),
+    [
+        (CommandResult(exit_code=0, stdout=b'{"runId":"x","status":"ok"}'), ""),
+        (CommandResult(exit_code=0, stdout=FAILED), "the turn of caine failed: Authentication failed (HTTP 401)."),
+        (CommandResult(exit_code=0, stdout=b'{"runId":"x","status":"timeout"}'), ""),
+        (CommandResult(exit_code=1, stdout=b'{"ok":false,"error":{"message":"unknown method: agent.wait"}}'), ""),
+        (CommandResult(exit_code=-9, timed_out=True), ""),
+    ],
+    ids=["answered", "refused by the model", "not over in time", "not known there", "killed"],
+)
+async def test_a_test_notice_also_proves_the_turn_that_it_begins(make_notice: Make, further: CommandResult, problem: str) -> None:
+    run = Answers(further)
+    (channel,) = opened(OpenClawChannel(agent="caine"), run=run)
+    delivery = await channel.send(make_notice(test=True), 1)
+    assert (delivery.result, delivery.reason) == ("transient" if problem else "ok", problem)
+    first, second = (call["argv"] for call in run.calls)
+    assert second[:5] == ["openclaw", "gateway", "call", "agent.wait", "--params"]
+    assert json.loads(second[5])["runId"] == json.loads(first[5])["idempotencyKey"]
+
+
+async def test_the_turn_of_a_real_notice_is_not_waited_for(make_notice: Make) -> None:
+    run = Answers(CommandResult(exit_code=0, stdout=FAILED))
+    (channel,) = opened(OpenClawChannel(), run=run)
+    assert (await channel.send(make_notice(), 1)).result == "ok"
+    assert len(run.calls) == 1
+
+
 async def test_every_try_can_be_told_apart_by_its_marker(make_notice: Make) -> None:
     run = FakeRunner(ACCEPTED)
     (channel,) = opened(OpenClawChannel(), run=run)

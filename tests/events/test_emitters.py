@@ -14,8 +14,8 @@ from collections_supervisor.events.catalogue import EVENTS, own_fields
 SOURCE = Path(__file__).parents[2] / "src" / "collections_supervisor"
 ROOMS = {name.partition(".")[0] for name in EVENTS} | {"control", "deadman"}
 EVENT = re.compile(rf"(?:{'|'.join(sorted(ROOMS))})(?:\.[a-z_]+)+")
-OTHERS = {"dashboard.css", "dashboard.js", "supervisor.lock", "control.sock", "log.level", *KEYS}
-"""Names that look like those of events: of files, and the keys of the configuration."""
+OTHERS = {"dashboard.css", "dashboard.js", "supervisor.lock", "control.sock", "log.level", "agent.wait", *KEYS}
+"""Names that look like those of events: of files, of a method of OpenClaw, and the keys of the configuration."""
 
 SAID = {"message", "event", "level"}
 RENDERED = {"exc_info": "error"}

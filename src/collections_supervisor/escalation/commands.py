@@ -6,12 +6,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
 
+import anyio
 import msgspec
 
 from collections_supervisor.config import schema
 from collections_supervisor.escalation.delivery import Delivery, brief
 from collections_supervisor.escalation.notice_json import Envelope, encode_notice, message
-from collections_supervisor.escalation.openclaw_answer import judge_answer
+from collections_supervisor.escalation.openclaw_answer import failure_of_turn, judge_answer
 from collections_supervisor.messages import Notice
 from collections_supervisor.system.clock import span, stamp
 from collections_supervisor.system.placeholders import substitute
@@ -19,6 +20,9 @@ from collections_supervisor.system.process_command import CommandResult
 
 CANNOT_RUN = frozenset({126, 127})
 """Exit codes by which shells and `env` say that a program cannot be executed, or was not found."""
+_BEGIN = "agent"
+_AWAIT = "agent.wait"
+"""The gateway's methods."""
 
 
 class Runner(Protocol):
@@ -66,25 +70,46 @@ class OpenClawCli:
         self._shop = shop
 
     async def send(self, notice: Notice, attempt: int) -> Delivery:
-        """Hand the notice to the gateway; it counts as delivered when the gateway has taken it."""
+        """Hand the notice to the gateway; it counts as delivered when the gateway has taken it.
+
+        Of a test notice the turn is waited for as well: a model that refuses is known by nothing else.
+        """
+        begun = anyio.current_time()
+        result = await self._call(_BEGIN, self._params(notice, attempt), notice, attempt, self.timeout)
+        delivery = _not_run(result) or judge_answer(result)
+        left = self.timeout - (anyio.current_time() - begun)
+        if not notice.test or delivery.result != "ok" or left <= 0:
+            return delivery
+        # A turn that is not over by then speaks for nothing.
+        wait = {"runId": self._key(notice), "timeoutMs": round(left * 500)}
+        failure = failure_of_turn(await self._call(_AWAIT, wait, notice, attempt, left))
+        return Delivery("transient", brief(f"the turn of {self._settings.agent} failed: {failure}")) if failure else delivery
+
+    async def _call(
+        self, method: str, params: Mapping[str, object], notice: Notice, attempt: int, seconds: float
+    ) -> CommandResult:
         # Without it a launcher leaves the real program running in a session that we do not know.
         extra = {"OPENCLAW_NO_RESPAWN": "1"}
-        argv = self._argv(notice, attempt)
-        result = await self._shop.execute(argv, notice, attempt, self.timeout, extra=extra, stdin=None)
-        return _not_run(result) or judge_answer(result)
+        # Its own limit, in milliseconds and 10 s by default, leaves out the seconds that the program needs to start.
+        wait = str(max(1, round(seconds * 500)))
+        call = (self._settings.openclaw, "gateway", "call", method)
+        argv = (*call, "--params", msgspec.json.encode(params).decode(), "--timeout", wait, "--json")
+        return await self._shop.execute(argv, notice, attempt, seconds, extra=extra, stdin=None)
 
-    def _argv(self, notice: Notice, attempt: int) -> tuple[str, ...]:
-        params = {
+    def _params(self, notice: Notice, attempt: int) -> dict[str, object]:
+        return {
             "agentId": self._settings.agent,
             "message": message(notice, self._envelope, attempt=attempt),
-            # The gateway begins no second turn for a key it has seen: a try whose answer was lost can be repeated. It has one
-            # list of keys for all agents: what the first one has taken would count as taken by every further one.
-            "idempotencyKey": f"{notice.dedup_key}/{notice.sequence}/{self._settings.agent}",
+            "idempotencyKey": self._key(notice),
         }
-        # Its own limit, in milliseconds and 10 s by default, leaves out the seconds that the program needs to start.
-        wait = str(max(1, round(self.timeout * 500)))
-        call = (self._settings.openclaw, "gateway", "call", "agent")
-        return (*call, "--params", msgspec.json.encode(params).decode(), "--timeout", wait, "--json")
+
+    def _key(self, notice: Notice) -> str:
+        """What names the turn.
+
+        The gateway begins no second turn for a key it has seen: a try whose answer was lost can be repeated. It has one list of
+        keys for all agents: what the first one has taken would count as taken by every further one.
+        """
+        return f"{notice.dedup_key}/{notice.sequence}/{self._settings.agent}"
 
 
 class Command:

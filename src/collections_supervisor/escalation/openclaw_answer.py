@@ -2,7 +2,8 @@
 
 Seen with OpenClaw 2026.9.6. A turn that was taken is `{"runId", "status": "accepted", …}`; the same idempotency key again is
 `in_flight` while the turn runs and `ok`, with the whole result, afterwards. A refusal is exit code 1 and
-`{"ok": false, "error": {"type", "code", "message", "details", …}}`.
+`{"ok": false, "error": {"type", "code", "message", "details", …}}`. `agent.wait` answers `{"runId", "status": "ok", …}` once the
+turn is over, `timeout` if it is not yet, and `error` with the cause as text in `error` if it failed.
 """
 
 import msgspec
@@ -48,6 +49,12 @@ def judge_answer(result: CommandResult) -> Delivery:
     if any(words in lowered for words in _REFUSED) and not any(words in lowered for words in _HEALS):
         return Delivery("permanent", said)
     return Delivery("transient", said)
+
+
+def failure_of_turn(result: CommandResult) -> str:
+    """Why the turn failed that was waited for; empty if it did not, or if that is not known."""
+    answer = _decode(result.stdout)
+    return _said(result, answer) if answer is not None and _status(answer) == "error" else ""
 
 
 def _decode(stdout: bytes) -> _Answer | None:
