@@ -86,11 +86,11 @@ def test_what_an_incident_is_about(make_incident: Callable[..., IncidentReport])
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"delivered": True, "attempts": 1}, "caine was told"),
-        ({"delivered": True, "attempts": 3}, "caine was told, after 3 tries"),
+        ({"delivered": True, "attempts": 1}, "a human was told"),
+        ({"delivered": True, "attempts": 3}, "a human was told, after 3 tries"),
         (
             {"delivered": True, "attempts": 3, "error": "down."},
-            "caine was told; what was new since could not be delivered: down",
+            "a human was told; what was new since could not be delivered: down",
         ),
         ({}, "caine is not told yet (about to be sent)"),
         (

@@ -153,7 +153,8 @@ def told(incident: IncidentReport, recipient: str, report: Report) -> str:
     error = clean(incident.error).rstrip(".")
     if incident.delivered:
         lost = f"; what was new since could not be delivered: {error}" if error else ""
-        return f"{recipient} was told" + (f", after {tries}" if incident.attempts > 1 and not error else "") + lost
+        # By whichever channel: only the first one goes by the recipient.
+        return "a human was told" + (f", after {tries}" if incident.attempts > 1 and not error else "") + lost
     if not incident.attempts and not error:
         return f"{recipient} is not told yet ({'left to the next run' if report.stopped_at is not None else 'about to be sent'})"
     # Nobody was told ever since it was opened.
