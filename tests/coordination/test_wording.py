@@ -46,6 +46,11 @@ def test_an_alarm_says_what_since_when_what_was_tried_and_what_to_do(make_report
     )
 
 
+def test_the_full_stop_of_an_error_is_not_doubled(make_report: MakeReport) -> None:
+    report = make_report(errors=(AgentError(timestamp=EPOCH, reason="Request timed out. Please try again."),))
+    assert "Last error: Request timed out. Please try again. Automatic" in notice_text(notice(), report)
+
+
 def test_a_reminder_says_how_long_it_has_lasted(make_report: MakeReport) -> None:
     text = notice_text(notice(notice="reminder", created_at=EPOCH + timedelta(days=2)), make_report())
     assert text.startswith("mailer still needs you after 2 d 0 h: no heartbeat since 10:00, 2 misses.")

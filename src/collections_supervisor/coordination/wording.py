@@ -60,7 +60,7 @@ def _state(notice: Notice, report: AgentReport | None) -> str:
         return ""
     said = [f"Restarts so far: {notice.restarts}."]
     if report.errors:
-        said.append(f"Last error: {report.errors[-1].reason}.")
+        said.append(f"Last error: {report.errors[-1].reason.rstrip('.')}.")
     return " ".join(said)
 
 
