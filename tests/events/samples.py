@@ -139,7 +139,7 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
     ),
     "config.loaded": (
         "info",
-        "/etc/supervisor.toml: sound; 2 agents, 1 warnings",
+        "/etc/supervisor.toml: sound; 2 agents, 1 warning",
         {"path": "/etc/supervisor.toml", "agents": 2, "warnings": ["escalation.channels holds OpenClaw alone"]},
     ),
     "config.rejected": (

@@ -142,7 +142,7 @@ class Operator:
         if auditor is None:
             return refused("books.enabled is false: there is nothing to look at")
         auditor.audit_now()
-        return Reply(ok=True, message="the books are being looked at; status and the log tell what is found")
+        return Reply(ok=True, message="the books are being looked at; status tells what is found, the log what is new")
 
     async def reload(self, _request: Request) -> Reply:
         """Read the configuration again."""

@@ -135,11 +135,13 @@ class Reloader:
     def tell_loaded(self, loaded: Loaded) -> None:
         """Say what was read, and what is questionable about it."""
         where = str(self._source.path) if self._source.path is not None else "the built-in values"
+        agents, warnings = len(loaded.config.agents), len(loaded.warnings)
+        counted = f"{agents} agent{'s' if agents != 1 else ''}, {warnings} warning{'s' if warnings != 1 else ''}"
         self._log.info(
             "config.loaded",
-            message=f"{where}: sound; {len(loaded.config.agents)} agents, {len(loaded.warnings)} warnings",
+            message=f"{where}: sound; {counted}",
             path=str(self._source.path) if self._source.path is not None else None,
-            agents=len(loaded.config.agents),
+            agents=agents,
             warnings=list(loaded.warnings[:LISTED]),
         )
 
