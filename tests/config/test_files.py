@@ -105,6 +105,17 @@ def test_bad_toml_is_named_with_its_line(file: Path, text: str) -> None:
     assert "line 2" in message
 
 
+@pytest.mark.parametrize(
+    ("header", "section"),
+    [("[deadman]", "[deadman]"), ("[a.'b c']", "[a.b c]"), ("['('.\"'\"]", "[(.']")],
+    ids=["one", "two", "odd"],
+)
+def test_a_section_that_is_there_twice_is_named_as_it_is_written(file: Path, header: str, section: str) -> None:
+    file.write_text(f"{header}\n{header}\n")
+    message = complaint(file)
+    assert message.startswith(f"is not valid TOML: {section} stands there already: add the keys to it (at line 2")
+
+
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 10_000])
 def test_bombs_are_errors(file: Path, text: str) -> None:
     file.write_text(text)

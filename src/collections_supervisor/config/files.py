@@ -1,7 +1,9 @@
 """Finding and reading `supervisor.toml`. Whatever lies at its path, this neither hangs nor reads without end."""
 
+import ast
 import os
 import pwd
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ from collections_supervisor.config.problems import ConfigError, Problem, quoted
 
 FILE_NAME = "supervisor.toml"
 _LARGEST = 1_048_576
+_TWICE = re.compile(r"Cannot declare (\(.*,.*\)) twice")
 
 
 def find_config(environ: Mapping[str, str], cwd: Path = Path()) -> Path | None:
@@ -56,10 +59,19 @@ def read_document(path: Path) -> dict[str, object]:
     except RecursionError:
         message = "is nested too deeply"
     except tomllib.TOMLDecodeError as error:
-        message = f"is not valid TOML: {error}"
+        message = f"is not valid TOML: {_plainly(str(error))}"
     except ValueError as error:
         message = str(error)
     raise ConfigError([Problem(source=source_name(path), message=message)]) from None
+
+
+def _plainly(said: str) -> str:
+    """What the parser says, but for a section that is there twice: it shows the parts of the name as Python writes them."""
+    found = _TWICE.search(said)
+    if found is None:
+        return said
+    section = ".".join(ast.literal_eval(found[1]))
+    return f"{said[: found.start()]}[{section}] stands there already: add the keys to it{said[found.end() :]}"
 
 
 def _read(path: Path) -> bytes:
