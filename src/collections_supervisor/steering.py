@@ -190,8 +190,10 @@ def _ask_or_write(config: "Config", request: "Request") -> "Reply":
 
 
 def _finish(reply: "Reply") -> None:
-    """Tell the person, and end with what it came to."""
+    """Tell the person, with instants as people write them, and end with what it came to."""
+    from collections_supervisor.system.visible import dated
+
     if reply.ok:
-        click.echo(reply.message)
+        click.echo(dated(reply.message))
         sys.exit(OK)
-    fail(reply.code or UNHEALTHY, reply.error)
+    fail(reply.code or UNHEALTHY, dated(reply.error))

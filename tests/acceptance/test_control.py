@@ -1,6 +1,7 @@
 """An operator steers the running program, and it takes another configuration, without anything else being touched."""
 
 import json
+import re
 import signal
 import socket
 from typing import Any
@@ -225,7 +226,8 @@ def test_a_known_incident_is_not_reminded_of(site: Any) -> None:
     site.configure([{"name": "dead", **TELL_ONLY}])
     daemon = site.run()
     daemon.wait_for("escalation.delivered", agent="dead")
-    assert "no reminders of dead until" in done(site, "ack", "dead", "--for", "8h", "--reason", "on it")
+    said = done(site, "ack", "dead", "--for", "8h", "--reason", "on it")
+    assert re.fullmatch(r"no reminders of dead until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; its end is told all the same\n?", said)
     [known] = daemon.of("agent.acknowledged")
     assert (known["agent"], known["reason"]) == ("dead", "on it")
     [incident] = json.loads((site.state / "snapshot.json").read_text())["incidents"]
