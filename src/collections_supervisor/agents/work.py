@@ -22,7 +22,7 @@ class Work:
         self._agent = agent
         self._ports = ports
         self._tell = tell
-        self._queueing = anyio.CancelScope()
+        self._queueing: anyio.CancelScope | None = None
         self._single = asyncio.Lock()
 
     async def wait_for_slot(self, action_id: str) -> None:
@@ -34,7 +34,8 @@ class Work:
 
     def leave_queue(self) -> None:
         """Wait for a slot no longer."""
-        self._queueing.cancel()
+        if self._queueing is not None:
+            self._queueing.cancel()
 
     async def act(self, request: ActionRequest, undertaking: Undertaking) -> ActionOutcome:
         """Do it, and give the slot back."""

@@ -1,13 +1,16 @@
 """Who hears what the coordinator has to say."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from collections_supervisor.agents.slots import RestartSlots
 from collections_supervisor.app.display import Display
 from collections_supervisor.app.pulse import Pulse
-from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import History, Outage, Report, Standing
+
+if TYPE_CHECKING:
+    from collections_supervisor.books.auditor import Auditor
 
 
 class Faces:
@@ -19,7 +22,7 @@ class Faces:
         notifier: Notifier,
         slots: RestartSlots,
         pulse: Pulse,
-        auditor: Auditor | None = None,
+        auditor: "Auditor | None" = None,
     ) -> None:
         self._pulse = pulse
         self._display = display
@@ -41,7 +44,7 @@ class Faces:
         if self._auditor is not None:
             self._auditor.ask_for_costs(outages)
 
-    def hire(self, auditor: Auditor | None) -> None:
+    def hire(self, auditor: "Auditor | None") -> None:
         """From now on this one finds out what outages cost."""
         self._auditor = auditor
 

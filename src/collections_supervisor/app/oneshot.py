@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -11,11 +12,13 @@ from collections_supervisor.app.daemon import open_parts
 from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.progress import show_progress
 from collections_supervisor.app.run import Run
-from collections_supervisor.books.auditor import Auditor
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.coordination.coordinator import CRASHES
 from collections_supervisor.messages import ActorCrashed, History, Report
 from collections_supervisor.system.shutdown import Shutdown
+
+if TYPE_CHECKING:
+    from collections_supervisor.books.auditor import Auditor
 
 LAST_WRITES = 2.0
 """Seconds that the page, and the metrics, may take."""
@@ -89,7 +92,7 @@ class Sweep:
 
         await self._unless_stopped(look)
 
-    async def _audit(self, auditor: Auditor, parts: Parts) -> None:
+    async def _audit(self, auditor: "Auditor", parts: Parts) -> None:
         try:
             await auditor.run()
         except Exception as error:

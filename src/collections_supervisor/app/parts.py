@@ -3,6 +3,7 @@
 import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -27,10 +28,6 @@ from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.app.rounds import PAGE
 from collections_supervisor.app.run import Run, secrets_of
 from collections_supervisor.app.watchers import Watchers
-from collections_supervisor.books.audit import Books
-from collections_supervisor.books.auditor import Auditor
-from collections_supervisor.books.auditor import Ports as AuditorPorts
-from collections_supervisor.books.telling import told_before
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.coordination.coordinator import Coordinator
 from collections_supervisor.coordination.ports import Ports as FleetPorts
@@ -52,7 +49,9 @@ from collections_supervisor.system.post import Post
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
 from collections_supervisor.system.shutdown import Shutdown
-from collections_supervisor.system.zone import local_zone
+
+if TYPE_CHECKING:
+    from collections_supervisor.books.auditor import Auditor
 
 
 class Parts:
@@ -153,14 +152,20 @@ class Parts:
             bounded=self._shutdown.bounded,
         )
 
-    def _make_auditor(self, report: Report | None) -> Auditor | None:
+    def _make_auditor(self, report: Report | None) -> "Auditor | None":
         config = self._run.config
         if not config.books.enabled:
             return None
+        # Nobody else needs these, and some fleets have no books.
+        from collections_supervisor.books.audit import Books
+        from collections_supervisor.books.auditor import Auditor, Ports
+        from collections_supervisor.books.telling import told_before
+        from collections_supervisor.system.zone import local_zone
+
         books = Books(config.books, local_zone(self._run.environ), window=config.metrics.window)
         findings = report.books.findings if report is not None and report.books is not None else ()
         queues = report.queues.items if report is not None and report.queues is not None else ()
-        ports = AuditorPorts(clock=self._run.clock, log=self._run.log, tell=self._tell)
+        ports = Ports(clock=self._run.clock, log=self._run.log, tell=self._tell)
         return Auditor(books, config.supervisor.check_interval, ports, told_before(findings, queues))
 
     async def _tell(self, message: BooksAudited | ImpactAssessed | NoticeAttempted | NoticeDelivered | NoticeExpired) -> bool:

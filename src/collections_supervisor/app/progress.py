@@ -1,10 +1,12 @@
 """What a person at a terminal sees while a sweep takes longer than a moment."""
 
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 
-from collections_supervisor.books.auditor import Auditor
+if TYPE_CHECKING:
+    from collections_supervisor.books.auditor import Auditor
+
 
 PATIENCE = 2.0
 """Seconds after which it is worth a word."""
@@ -15,7 +17,7 @@ RENEWED = 0.5
 _CLEAR = "\r\x1b[K"
 
 
-async def show_progress(auditor: Auditor, terminal: TextIO) -> None:
+async def show_progress(auditor: "Auditor", terminal: TextIO) -> None:
     """Say how far the first audit is, on one line that is gone afterwards; nothing where `terminal` is none."""
     if not terminal.isatty():
         return

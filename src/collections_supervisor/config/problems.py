@@ -1,6 +1,5 @@
 """What is wrong with a configuration, said so that the person who wrote it finds the place."""
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -82,6 +81,8 @@ class Problems:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """The known word that is most like this one without regard to case, or nothing if none is close."""
+    import difflib  # for a mistake only
+
     by_fold = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(word[:_LONGEST_TEXT].casefold(), by_fold, n=1)
     return by_fold[found[0]] if found else ""

@@ -1,7 +1,6 @@
 """What one actor is told, and when it wants to be woken."""
 
 import asyncio  # noqa: TID251 - anyio has no timer but the deadline of a cancel scope
-from collections import deque
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -15,9 +14,9 @@ class Inbox(Generic[Item]):
     """
 
     def __init__(self, limit: int) -> None:
-        self._items: deque[Item] = deque()
+        self._items: list[Item] = []
         self._limit = limit
-        self._changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._late = False
 
     async def put(self, item: Item) -> None:
@@ -25,7 +24,7 @@ class Inbox(Generic[Item]):
         while len(self._items) >= self._limit:
             await self._change()
         self._items.append(item)
-        self._changed.set()
+        self._tell()
 
     async def next(self, until: float) -> Item | None:
         """The next item; None if none has come by the monotonic instant `until`."""
@@ -35,19 +34,28 @@ class Inbox(Generic[Item]):
             while not self._items:
                 if self._late:
                     return None
-                self._changed.clear()
-                await self._changed.wait()
+                await self._change()
         finally:
             if not self._late:
                 alarm.cancel()
-        item = self._items.popleft()
-        self._changed.set()
+        item = self._items.pop(0)
+        self._tell()
         return item
 
     def _ring(self) -> None:
         self._late = True
-        self._changed.set()
+        self._tell()
 
     async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+        # An event would do the same, but keeps a queue of half a kilobyte for those who wait.
+        change = asyncio.get_running_loop().create_future()
+        self._waiting.append(change)
+        try:
+            await change
+        finally:
+            self._waiting.remove(change)
+
+    def _tell(self) -> None:
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)

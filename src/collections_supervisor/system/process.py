@@ -3,6 +3,7 @@
 Nothing here ends a process tree; that is `process_tree`'s work.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -64,8 +65,7 @@ class Child:
         self.left_group = False
         """Whether others of its process group were still there when its status was taken."""
         self._pidfd = pidfd
-        self._watched: anyio.Event | None = None
-        """Set when the one who waits on the pidfd does so no more."""
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def tree(self) -> Tree:
@@ -78,22 +78,30 @@ class Child:
             if self._pidfd is None:
                 # There is nothing to wait on that needs no thread.
                 await anyio.sleep(_POLL)
-            elif self._watched is not None:
-                await self._watched.wait()
             else:
-                await self._watch(self._pidfd)
+                await self._sign_of_its_end(self._pidfd)
         return code
 
-    async def _watch(self, pidfd: int) -> None:
-        # One at a time: an event loop takes one reader for a file descriptor. The next one takes over if that is cancelled.
-        watched = self._watched = anyio.Event()
+    async def _sign_of_its_end(self, pidfd: int) -> None:
+        loop = asyncio.get_running_loop()
+        sign = loop.create_future()
+        if not self._waiting:
+            # An event loop takes one reader for a file descriptor. Not by anyio, which needs three times the memory for each.
+            loop.add_reader(pidfd, self._wake_all)
+        self._waiting.append(sign)
         try:
-            await anyio.wait_readable(pidfd)
+            await sign
         finally:
-            self._watched = None
-            watched.set()
-            if self.returncode is not None:
-                self._close()
+            self._waiting.remove(sign)
+            if not self._waiting:
+                loop.remove_reader(pidfd)
+                if self.returncode is not None:
+                    self._close()
+
+    def _wake_all(self) -> None:
+        for sign in self._waiting:
+            if not sign.done():
+                sign.set_result(None)
 
     def signal_group(self, *numbers: int) -> None:
         """Send these signals, in this order, to its process group, unless its status was taken already.
@@ -111,7 +119,7 @@ class Child:
             if self.returncode is not None:
                 # Asked at once: the number of a group that is gone can be given to somebody else, but numbers come in turn.
                 self.left_group = _has_group(self.pid)
-                if self._watched is None:
+                if not self._waiting:
                     self._close()
         return self.returncode
 
