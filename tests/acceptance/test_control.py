@@ -300,10 +300,12 @@ def test_abuse_of_the_socket_leaves_supervision_as_it_is(site: Any) -> None:
     daemon.wait_for("supervisor.ready")
     path = site.state / "control.sock"
     assert path.stat().st_mode & 0o777 == 0o600
+    never = b'{"op": "status", "until": "9999-12-31T23:59:59-14:00"}\n'
+    abuse = [b"", b"\0", b"\xff" * 5000, b'{"op": "pau', b"x" * 70_000, b"{}\n", never]
     waiting = [socket.socket(socket.AF_UNIX) for _ in range(100)]
     for number, one in enumerate(waiting):
         one.connect(str(path))
-        one.sendall([b"", b"\0", b"\xff" * 5000, b'{"op": "pau', b"x" * 70_000, b"{}\n"][number % 6])
+        one.sendall(abuse[number % len(abuse)])
     assert "is being restarted" in done(site, "restart", "mailer")
     for one in waiting:
         one.close()

@@ -1,7 +1,8 @@
 """One request, one reply: what can be read, and what is refused."""
 
 import contextlib
-from datetime import UTC
+import json
+from datetime import UTC, timedelta, timezone
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from collections_supervisor.control.protocol import (
     refused,
     report_of,
 )
+from collections_supervisor.system.clock import stamp
 
 texts = st.text(st.characters(codec="utf-8"), max_size=300)
 requests = st.builds(
@@ -36,6 +38,33 @@ def test_what_is_asked_arrives_as_it_was_meant_on_one_line(request: Request) -> 
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert decode_request(line) == request
+
+
+anything = st.text(st.characters(exclude_categories=()), max_size=20)
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | anything
+values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3))
+zones = st.timedeltas(min_value=timedelta(hours=-24, minutes=1), max_value=timedelta(hours=24, minutes=-1)).map(
+    lambda offset: timezone(timedelta(minutes=offset // timedelta(minutes=1)))
+)
+instants = st.datetimes(timezones=zones).map(lambda instant: instant.isoformat())
+members = {"op": anything, "agent": anything, "until": instants, "reason": anything}
+
+
+@given(st.fixed_dictionaries({}, optional={name: usual | values for name, usual in members.items()} | {"wait": values}))
+def test_whatever_json_is_asked_is_refused_or_can_be_told_and_sent_on(asked: dict[str, object]) -> None:
+    with contextlib.suppress(RequestError):
+        request = decode_request(json.dumps(asked).encode())
+        assert (
+            request.until is None
+            or stamp(request.until) == f"{request.until.replace(tzinfo=None).isoformat('T', 'microseconds')}Z"
+        )
+        assert decode_request(encode(request)) == request
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_an_instant_beyond_the_calendar_is_no_instant(until: str) -> None:
+    with pytest.raises(RequestError, match="until: lies beyond the years"):
+        decode_request(json.dumps({"op": "status", "until": until}).encode())
 
 
 @given(st.binary(max_size=200))

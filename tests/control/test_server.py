@@ -43,6 +43,7 @@ class House:
             "slow": Operation(run=self.wait, within=0.05),
             "hold": Operation(run=self.wait),
             "large": Operation(run=self.large),
+            "unspeakable": Operation(run=self.answer_unspeakably),
         }
 
     async def do(self, request: Request) -> Reply:
@@ -61,6 +62,9 @@ class House:
 
     async def large(self, request: Request) -> Reply:
         return Reply(ok=True, report=msgspec.Raw(b'"' + b"x" * 20_000_000 + b'"'))
+
+    async def answer_unspeakably(self, request: Request) -> Reply:
+        return Reply(ok=True, message=os.fsdecode(b"/a/name/\xff"))
 
     @asynccontextmanager
     async def open(self, **settings: Any) -> AsyncIterator["House"]:
@@ -171,6 +175,8 @@ async def test_a_request_needs_no_newline_if_nothing_else_comes(house: House) ->
         (b"x" * (LONGEST + 1), f"a request has at most {LONGEST} bytes"),
         (b'{"op": "pause", "agent": "' + b"x" * LONGEST + b'"}\n', f"a request has at most {LONGEST} bytes"),
         (b"x" * 3_000_000, f"a request has at most {LONGEST} bytes"),
+        (b'{"op": "status", "until": "9999-12-31T23:59:59-14:00"}\n', "until: lies beyond the years that can be told in UTC"),
+        (b'{"op": "status", "until": "0001-01-01T00:00:00+14:00"}\n', "until: lies beyond the years that can be told in UTC"),
     ],
 )
 async def test_garbage_is_answered_with_a_sentence_and_does_nothing(house: House, garbage: bytes, said: str) -> None:
@@ -274,6 +280,35 @@ async def test_a_bug_is_answered_and_logged(house: House) -> None:
         [entry] = house.log.of("control.failed")
         assert (entry["level"], repr(entry["exc_info"])) == (50, "RuntimeError('a bug')")
         assert await house.is_well()
+
+
+async def test_an_answer_that_cannot_be_written_ends_no_conversation_but_its_own(house: House) -> None:
+    async with house.open(), anyio.create_task_group() as tasks:
+        replies: list[Reply] = []
+
+        async def one() -> None:
+            replies.append(decode_reply(await house.say(encode(Request(op="hold")), close=False)))
+
+        tasks.start_soon(one)
+        await house.until(lambda: house.server._busy == 1)
+        reply = await house.ask("unspeakable")
+        assert (reply.ok, reply.code) == (False, 1)
+        assert reply.error.startswith("unexpected internal error, see the log: UnicodeEncodeError(")
+        [entry] = house.log.of("control.failed")
+        assert (entry["level"], type(entry["exc_info"])) == (50, UnicodeEncodeError)
+        house.hold.set()
+    assert [reply.ok for reply in replies] == [True], "whoever asked beside it has an answer"
+
+
+async def test_a_bug_before_a_word_is_read_is_answered_and_logged_too(house: House) -> None:
+    def peer(_socket: object) -> int:
+        raise RuntimeError("a bug")
+
+    async with house.open(peer=peer):
+        assert "RuntimeError('a bug')" in (await house.ask("pause")).error
+        entry = house.log.of("control.failed")[-1]
+        assert (entry["level"], repr(entry["exc_info"])) == (50, "RuntimeError('a bug')")
+        assert house.asked == []
 
 
 async def test_what_takes_too_long_is_not_waited_for(house: House) -> None:

@@ -1,6 +1,6 @@
 """What is asked of the running supervisor and what it answers: one JSON object on a line each. Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -67,9 +67,13 @@ def encode(message: Request | Reply) -> bytes:
 
 
 def decode_request(line: bytes) -> Request:
-    """Raises RequestError for whatever is no request."""
+    """What is asked for, its instant in UTC. Raises RequestError for whatever is no request."""
     try:
         request = msgspec.json.decode(line, type=Request)
+        if request.until is not None:
+            request = msgspec.structs.replace(request, until=request.until.astimezone(UTC))
+    except OverflowError:
+        raise RequestError("this is no request: until: lies beyond the years that can be told in UTC") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"this is no request: {str(error)[:_TEXT]}") from None
     if len(request.agent) > _TEXT:

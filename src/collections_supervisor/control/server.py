@@ -44,6 +44,10 @@ class _Nothing(Exception):  # noqa: N818 - nothing is wrong
     """Somebody connected and said nothing."""
 
 
+_GONE = (_Nothing, anyio.BrokenResourceError, anyio.ClosedResourceError)
+"""Whoever asked does not wait for an answer."""
+
+
 class ControlServer:
     """Listens at `control.sock`; does what `operations` can do, by name, for the users of `allowed`."""
 
@@ -123,13 +127,22 @@ class ControlServer:
     async def _converse(self, stream: SocketStream) -> None:
         try:
             async with stream:
-                reply = await self._reply(stream)
+                line = await self._answer(stream)
                 with anyio.move_on_after(self._within):
-                    await stream.send(encode(reply))
-        except (_Nothing, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # whoever asked is gone
+                    await stream.send(line)
+        except _GONE:
+            pass
         finally:
             self._busy -= 1
+
+    async def _answer(self, stream: SocketStream) -> bytes:
+        """The line to send. Whatever goes wrong here is answered too: all conversations run beside each other."""
+        try:
+            return encode(await self._reply(stream))
+        except _GONE:
+            raise
+        except Exception as error:  # noqa: BLE001 - it stands in the log
+            return encode(self._tell_bug("a bug kept a request from being answered", error))
 
     async def _reply(self, stream: SocketStream) -> Reply:
         uid = self._peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - this is no Django
@@ -173,17 +186,15 @@ class ControlServer:
             with anyio.move_on_after(operation.within):
                 reply = await operation.run(request)
         except Exception as error:  # noqa: BLE001 - it stands in the log
-            self._log.critical(
-                "control.failed",
-                message=f"a bug kept {request.op} from being done: {error!r}",
-                exc_info=error,
-                **_fields(request, uid),
-            )
-            return refused(f"unexpected internal error, see the log: {error!r}")
+            return self._tell_bug(f"a bug kept {request.op} from being done", error, **_fields(request, uid))
         if not reply.ok:
             message = f"{request.op} was not done: {reply.error}"
             self._log.warning("control.failed", message=message, error=reply.error, **_fields(request, uid))
         return reply
+
+    def _tell_bug(self, what: str, error: Exception, **fields: Value) -> Reply:
+        self._log.critical("control.failed", message=f"{what}: {error!r}", exc_info=error, **fields)
+        return refused(f"unexpected internal error, see the log: {error!r}")
 
     def _refuse(self, uid: int | None, error: str) -> Reply:
         self._log.warning("control.failed", message=f"a request was refused: {error}", uid=uid, error=error)
