@@ -73,6 +73,21 @@ def test_a_service_manager_hears_of_the_whole_life(well: Any, manager: Manager) 
     assert [said for said in manager.heard if "READY=1" in said.split("\n")] == [ready, "READY=1\nSTATUS=healthy: 1 agent"]
 
 
+def test_a_page_that_is_written_no_longer_does_not_end_the_signs_of_life(well: Any, manager: Manager) -> None:
+    agents: list[dict[str, Any]] = [{"name": "mailer", "timeout": "1h", **TELL_ONLY}]
+    cycle = {"check_interval": "1s"}
+    daemon = well.run(through=manager.command())
+    manager.until("READY=1")
+    for path in ("", "other.html"):
+        well.configure(agents, supervisor=cycle, dashboard={"path": path, "interval": "1s"})
+        daemon.send(signal.SIGHUP)
+        manager.until("READY=1")
+        for _ in range(3):
+            manager.until("WATCHDOG=1")
+    assert (well.root / "other.html").exists()
+    assert [reloaded["keys"] for reloaded in daemon.of("supervisor.reloaded")] == [["dashboard.path"]] * 2
+
+
 def test_a_sign_of_life_comes_in_half_the_time_that_it_is_waited_for(site: Any, manager: Manager) -> None:
     site.beat("mailer")
     site.configure([{"name": "mailer", "timeout": "1h", **TELL_ONLY}], dashboard={"interval": "1h"})

@@ -191,13 +191,33 @@ def test_the_end_is_told_and_nothing_after_it(manager: Manager) -> None:
 
 def test_agents_that_come_have_a_turn_to_come(manager: Manager) -> None:
     pulse = manager.pulse()
-    pulse.watch(["a", "b"])
+    pulse.watch(["a", "b"], page=True)
     round_of(pulse)
     assert manager.heard() == []
     pulse.looked("b")
     pulse.saved(True)
     pulse.shown(True)
     assert manager.heard() == ["READY=1\nWATCHDOG=1\nSTATUS="]
+
+
+def test_a_page_that_is_written_no_longer_is_not_waited_for_and_a_new_one_is(manager: Manager) -> None:
+    pulse = manager.pulse()
+    round_of(pulse)
+    manager.heard()
+    pulse.looked("a")
+    pulse.saved(True)
+    pulse.watch(["a"], page=False)
+    assert manager.heard() == ["WATCHDOG=1\nSTATUS="], "nobody else is waited for in this round"
+    pulse.looked("a")
+    pulse.saved(True)
+    assert manager.heard() == ["WATCHDOG=1\nSTATUS="]
+    pulse.watch(["a"], page=True)
+    pulse.looked("a")
+    pulse.saved(True)
+    assert manager.heard() == []
+    pulse.shown(True)
+    assert manager.heard() == ["WATCHDOG=1\nSTATUS="]
+    assert manager.complete == pulse.completed == 4
 
 
 async def test_a_store_says_when_its_writes_have_returned(make_store: Callable[[bool], object]) -> None:

@@ -12,6 +12,7 @@ from collections_supervisor.app.rounds import (
     note,
     note_crash,
     of_agent,
+    parts_of,
     spoken,
     watching,
 )
@@ -77,10 +78,21 @@ def test_a_crash_of_what_is_no_part_changes_nothing() -> None:
 
 
 def test_agents_come_and_go() -> None:
-    current = watching(played(second(), A, STATE, PAGE), ["a", "c"])
+    current = watching(played(second(), A, STATE, PAGE), parts_of(["a", "c"], page=True))
     assert current.waiting == {of_agent("c")}
     assert played(current, of_agent("c")).is_complete
-    assert watching(played(second(), A, STATE, PAGE), ["a"]).is_over
+    assert watching(played(second(), A, STATE, PAGE), parts_of(["a"], page=True)).is_over
+
+
+def test_a_page_comes_and_goes() -> None:
+    without = watching(played(second(), A, B, STATE), parts_of(["a", "b"], page=False))
+    assert without.is_complete
+    assert played(after(without), A, B, STATE).is_complete
+    refused = played(second(), PAGE, refused=(PAGE,))
+    assert played(watching(note_crash(refused, PAGE), parts_of(["a", "b"], page=False)), A, B, STATE).is_complete
+    again = watching(after(without), parts_of(["a", "b"], page=True))
+    assert not played(again, A, B, STATE).is_over
+    assert played(again, A, B, STATE, PAGE).is_complete
 
 
 @given(st.lists(st.tuples(st.sampled_from([A, B, STATE, PAGE]), st.booleans(), st.booleans())))

@@ -142,7 +142,7 @@ class Daemon:
                 self._supervise(tasks, "control", server, parts)
 
     def _tell_start(self) -> None:
-        page = self._config.dashboard.path if not self._run.dry else None
+        page = self._run.page
         where = f"; page: {page}" if page is not None else ""
         names = ", ".join(agent.name for agent in self._config.agents[:10])
         more = f" and {len(self._config.agents) - 10} more" if len(self._config.agents) > 10 else ""

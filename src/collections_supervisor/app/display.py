@@ -57,7 +57,7 @@ class Display:
 
     def _make_reporter(self) -> Reporter | None:
         run, page = self._run, self._run.config.dashboard
-        if page.path is None or run.dry:
+        if run.page is None:
             return None
         # Who waits for our sign of life waits for the page too.
         page = msgspec.structs.replace(page, interval=min(page.interval, run.cycle))

@@ -125,7 +125,7 @@ class Parts:
         run = self._run
         return Pulse(
             [agent.name for agent in run.config.agents],
-            page=run.config.dashboard.path is not None and not run.dry,
+            page=run.page is not None,
             manager=run.manager,
             clock=run.clock,
             complete=self._complete,
@@ -229,7 +229,7 @@ class Parts:
             self.audit.give(self.auditor)
         while not await self.coordinator.tell(fleet_of(self._run)):
             pass  # its inbox stays full for seconds: nothing goes on before it knows whom it is about
-        self.pulse.watch([agent.name for agent in config.agents])
+        self.pulse.watch([agent.name for agent in config.agents], page=self._run.page is not None)
         await self._change_agents(before, config)
 
     async def _change_agents(self, before: Config, config: Config) -> None:

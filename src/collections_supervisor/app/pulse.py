@@ -23,7 +23,7 @@ class Pulse:
         self, names: Iterable[str], *, page: bool, manager: ServiceManager, clock: Clock, complete: Callable[[], None]
     ) -> None:
         """`names` are the agents; `page` says whether there is one to be replaced."""
-        self._round = rounds.begin([*map(of_agent, names), STATE, *([PAGE] if page else [])])
+        self._round = rounds.begin(rounds.parts_of(names, page=page))
         self._manager = manager
         self._clock = clock
         self._complete = complete
@@ -52,9 +52,9 @@ class Pulse:
         """The task of an agent (`agent NAME`) or of the page crashed. A bug there is told to a human, and must not end us."""
         self._take(rounds.note_crash(self._round, part))
 
-    def watch(self, names: Iterable[str]) -> None:
-        """Wait for these agents from now on."""
-        self._take(rounds.watching(self._round, names))
+    def watch(self, names: Iterable[str], *, page: bool) -> None:
+        """Wait for these agents from now on, and for the page if there is one."""
+        self._take(rounds.watching(self._round, rounds.parts_of(names, page=page)))
 
     def _take(self, current: rounds.Round) -> None:
         if current is self._round:

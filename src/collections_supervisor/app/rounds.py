@@ -73,10 +73,13 @@ def note_crash(current: Round, part: str) -> Round:
     return msgspec.structs.replace(current, crashed=current.crashed | ({part} & current.parts))
 
 
-def watching(current: Round, names: Iterable[str]) -> Round:
-    """The round with these agents instead of those it had; who is new has a turn to come."""
-    others = current.parts & {STATE, PAGE}
-    parts = others | {of_agent(name) for name in names}
+def parts_of(names: Iterable[str], *, page: bool) -> frozenset[str]:
+    """Whoever has a turn in each round where these agents are watched, and a page is replaced or none."""
+    return frozenset([*map(of_agent, names), STATE, *([PAGE] if page else [])])
+
+
+def watching(current: Round, parts: frozenset[str]) -> Round:
+    """The round with these parts instead of those it had; who is new has a turn to come."""
     return msgspec.structs.replace(
         current,
         parts=parts,

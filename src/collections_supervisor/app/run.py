@@ -39,6 +39,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return ServiceManager({} if self.once else self.environ)
 
     @property
+    def page(self) -> Path | None:
+        """The page that is replaced; None where there is none, or nothing is written."""
+        return None if self.dry else self.config.dashboard.path
+
+    @property
     def cycle(self) -> float:
         """Seconds within which every agent is judged, the state saved and the page replaced."""
         watchdog = self.manager.watchdog
