@@ -1,8 +1,9 @@
 """What a person types. Nothing is decided here: options are read, the work is called, its end becomes an exit status."""
 
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,17 @@ def cli(
 
 
 def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], *, dry: bool) -> int:
+    from collections_supervisor.system.early_signals import remembered
+
+    # It takes a while until there is a loop that listens, and longer where a single sweep of another is waited for.
+    with remembered(signal.SIGHUP, signal.SIGUSR1) as early:
+        try:
+            return _run(loaded, agents, flags, early, dry=dry)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+
+def _run(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], early: Collection[int], *, dry: bool) -> int:
     import anyio
 
     from collections_supervisor.app.daemon import run_daemon
@@ -114,13 +126,11 @@ def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object]
     source = Source(loaded=loaded, environ=os.environ, agents_flag=agents, flags=flags)
     try:
         with launched(loaded.config, os.environ, dry=dry) as (run, logs):
-            anyio.run(run_daemon, run, logs, source)
+            anyio.run(run_daemon, run, logs, source, early)
     except LockHeldError as error:
         fail(LOCKED, str(error))
     except LaunchError as error:
         fail(CONFIGURATION, str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception:  # noqa: BLE001 - it stands in the log already
         return INTERNAL
     return OK

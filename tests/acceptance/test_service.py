@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from collections_supervisor.system.lock import Lock
+
 TELL_ONLY = {"restart": {"kind": "none"}}
 
 
@@ -98,6 +100,28 @@ def test_a_sign_of_life_comes_in_half_the_time_that_it_is_waited_for(site: Any, 
         manager.until("WATCHDOG=1")
     daemon.send(signal.SIGUSR1)
     assert daemon.seconds(first, daemon.wait_for("supervisor.stack")) < 2 * 4.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_before_anything_runs_a_hang_up_is_kept_and_a_stop_ends_it(well: Any, number: signal.Signals) -> None:
+    well.state.mkdir()
+    sweep = Lock(well.state / "supervisor.lock", once=True)  # which both wait for
+    waiting, ended = well.run(), well.run()
+    for daemon in (waiting, ended):
+        for early in (signal.SIGUSR1, signal.SIGHUP):
+            well.until(lambda daemon=daemon, early=early: catches(daemon.process.pid, early))
+            daemon.send(early)
+    ended.send(number)
+    ended.killed = True
+    assert ended.wait() == (-number if number == signal.SIGTERM else 130)
+    sweep.close()
+    assert "nothing has changed" in waiting.wait_for("supervisor.reloaded")["message"]
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def test_what_is_meant_for_somebody_else_is_not_answered(well: Any, manager: Manager) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from functools import partial
 
 import anyio
@@ -40,8 +40,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 class Daemon:
     """The life of the program, from its first look to its last page."""
 
-    def __init__(self, run: Run, logs: LogSystem, source: Source | None = None) -> None:
-        """`source` is where its configuration came from; without one it is never read again."""
+    def __init__(self, run: Run, logs: LogSystem, source: Source | None = None, early: Collection[int] = ()) -> None:
+        """`source` is where its configuration came from; without one it is never read again. `early` are signals of before."""
         self._run = run
         self._config = run.config
         self._logs = logs
@@ -49,6 +49,7 @@ class Daemon:
         self._shutdown = Shutdown(run.config.supervisor.shutdown_grace, run.clock)
         self._source = source
         self._reloader: Reloader | None = None
+        self._early = early
         self._hung_up = False
 
     async def run(self) -> None:
@@ -130,7 +131,7 @@ class Daemon:
         if self._source is not None:
             self._reloader = Reloader(self._source, parts, self._logs, self._run)
             self._reloader.tell_loaded(self._source.loaded)
-            if self._hung_up:
+            if self._hung_up or signal.SIGHUP in self._early:
                 # It may have been meant for a file that is newer than what was read at the start.
                 self._reloader.ask()
             self._supervise(tasks, "reload", self._reloader, parts)
@@ -179,6 +180,6 @@ async def open_parts(run: Run, shutdown: Shutdown) -> Parts:
     return Parts(run, channels, memory, shutdown)
 
 
-async def run_daemon(run: Run, logs: LogSystem, source: Source) -> None:
-    """Run the program until it is asked to stop."""
-    await Daemon(run, logs, source).run()
+async def run_daemon(run: Run, logs: LogSystem, source: Source, early: Collection[int]) -> None:
+    """Run the program until it is asked to stop; `early` are signals that came before."""
+    await Daemon(run, logs, source, early).run()
