@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from collections_supervisor.terminal import (
-    CANNOT_TELL,
     CONFIGURATION,
     INTERNAL,
     INTERRUPTED,
     OK,
     UNHEALTHY,
     Options,
+    Target,
     fail,
-    load,
     now,
     screen,
     show,
+    target,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def status(options: Options, as_json: bool, again: bool, interval: str | None) -
 
     if interval is not None and not again:
         raise click.UsageError("--interval goes together with --watch")
-    config = load(*options).config
+    whom = target(*options)
     if again:
         try:
             every = parse_duration(interval or WATCH_EVERY)
@@ -52,11 +52,11 @@ def status(options: Options, as_json: bool, again: bool, interval: str | None) -
             raise click.UsageError(f"--interval: {error}") from error
         if not SHORTEST_WATCH <= every <= LONGEST_WATCH:
             raise click.UsageError("--interval: from 100 ms to one day")
-        sys.exit(_watch(config, every, as_json=as_json))
+        sys.exit(_watch(whom, every, as_json=as_json))
     try:
-        saved = answers.ask(config, now())
+        saved = answers.ask(whom.state_dir, whom.config, now())
     except UnknownStateError as error:
-        fail(CANNOT_TELL, str(error))
+        fail(whom.unanswered, str(error))
     if as_json:
         click.echo(answers.as_json(saved))
     else:
@@ -64,7 +64,7 @@ def status(options: Options, as_json: bool, again: bool, interval: str | None) -
     sys.exit(answers.exit_status(saved))
 
 
-def _watch(config: "Config", every: float, *, as_json: bool) -> int:
+def _watch(whom: Target, every: float, *, as_json: bool) -> int:
     import anyio
     import anyio.to_thread
 
@@ -74,7 +74,7 @@ def _watch(config: "Config", every: float, *, as_json: bool) -> int:
     complain = lambda line: click.echo(line, err=True)  # noqa: E731
     face = watch.face_for(sys.stdout, show, click.echo, complain, as_json=as_json, colour=screen()[1])
     try:
-        return anyio.run(watch.watch, lambda: anyio.to_thread.run_sync(ask, config, now()), face, every)
+        return anyio.run(watch.watch, lambda: anyio.to_thread.run_sync(ask, whom.state_dir, whom.config, now()), face, every)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

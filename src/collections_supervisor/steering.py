@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from collections_supervisor.terminal import CANNOT_TELL, LOCKED, OK, UNHEALTHY, Options, complete_agent, fail, load, now
+from collections_supervisor.terminal import LOCKED, OK, UNHEALTHY, Options, Target, complete_agent, fail, now, target
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
-    from collections_supervisor.config.schema import Config
     from collections_supervisor.control.protocol import Reply, Request
 
 LONG = 3 * 86_400.0
@@ -35,7 +34,7 @@ agent_or_all = click.argument("agent", required=False, shell_complete=complete_a
 def restart(options: Options, agent: str, reason: str, wait: bool) -> None:
     """Restart AGENT now, whatever was held against it; outside of the budget, also while it is paused."""
     request = _request("restart", agent=agent, reason=reason, wait=wait)
-    _finish(_ask(load(*options).config, request, timeout=LONG if wait else None))
+    _finish(_ask(target(*options), request, timeout=LONG if wait else None))
 
 
 @click.command()
@@ -47,7 +46,7 @@ def restart(options: Options, agent: str, reason: str, wait: bool) -> None:
 def pause(options: Options, agent: str | None, everyone: bool, lasts: str | None, reason: str) -> None:
     """Count no misses of AGENT, make no restarts and send no notices until it is resumed."""
     whom = _whom(agent, everyone)
-    _finish(_ask_or_write(load(*options).config, _request("pause", agent=whom, until=_end(lasts), reason=reason)))
+    _finish(_ask_or_write(target(*options), _request("pause", agent=whom, until=_end(lasts), reason=reason)))
 
 
 @click.command()
@@ -57,7 +56,7 @@ def pause(options: Options, agent: str | None, everyone: bool, lasts: str | None
 @click.pass_obj
 def resume(options: Options, agent: str | None, everyone: bool, reason: str) -> None:
     """Watch AGENT again: it gets a moment to beat, and what it missed before does not count."""
-    _finish(_ask_or_write(load(*options).config, _request("resume", agent=_whom(agent, everyone), reason=reason)))
+    _finish(_ask_or_write(target(*options), _request("resume", agent=_whom(agent, everyone), reason=reason)))
 
 
 @click.command()
@@ -66,7 +65,7 @@ def resume(options: Options, agent: str | None, everyone: bool, reason: str) -> 
 @click.pass_obj
 def stop(options: Options, agent: str, reason: str) -> None:
     """End AGENT, a process of the supervisor's own, and leave it so until it is started by hand."""
-    _finish(_ask(load(*options).config, _request("stop", agent=agent, reason=reason)))
+    _finish(_ask(target(*options), _request("stop", agent=agent, reason=reason)))
 
 
 @click.command()
@@ -75,7 +74,7 @@ def stop(options: Options, agent: str, reason: str) -> None:
 @click.pass_obj
 def start(options: Options, agent: str, reason: str) -> None:
     """Start AGENT, a process of the supervisor's own, that was stopped or ended."""
-    _finish(_ask(load(*options).config, _request("start", agent=agent, reason=reason)))
+    _finish(_ask(target(*options), _request("start", agent=agent, reason=reason)))
 
 
 @click.command()
@@ -85,21 +84,21 @@ def start(options: Options, agent: str, reason: str) -> None:
 @click.pass_obj
 def ack(options: Options, subject: str, lasts: str | None, reason: str) -> None:
     """Stop the reminders of the open incident of AGENT (or of its id, or of any other subject); its end is still told."""
-    _finish(_ask_or_write(load(*options).config, _request("ack", agent=subject, until=_end(lasts), reason=reason)))
+    _finish(_ask_or_write(target(*options), _request("ack", agent=subject, until=_end(lasts), reason=reason)))
 
 
 @click.command()
 @click.pass_obj
 def reload(options: Options) -> None:
     """Have the running supervisor read its configuration again; what has not changed is not touched."""
-    _finish(_ask(load(*options).config, _request("reload"), timeout=90.0))
+    _finish(_ask(target(*options), _request("reload"), timeout=90.0))
 
 
 @click.command()
 @click.pass_obj
 def audit(options: Options) -> None:
     """Have the running supervisor look at the books now."""
-    _finish(_ask(load(*options).config, _request("audit")))
+    _finish(_ask(target(*options), _request("audit")))
 
 
 COMMANDS: Sequence[click.Command] = (restart, pause, resume, stop, start, ack, reload, audit)
@@ -107,7 +106,7 @@ COMMANDS: Sequence[click.Command] = (restart, pause, resume, stop, start, ack, r
 
 def show_diff(loaded: "Loaded") -> None:
     """Print what a reload would change, as the running supervisor sees it."""
-    reply = _ask(loaded.config, _request("diff"))
+    reply = _ask(Target(loaded.config.supervisor.state_dir, loaded.config), _request("diff"))
     told = msgspec.json.decode(reply.report)
     theirs = told.get("path") if isinstance(told, dict) else None
     ours = str(loaded.config.path) if loaded.config.path is not None else None
@@ -152,18 +151,18 @@ def _end(lasts: str | None) -> datetime | None:
 # --- What becomes of it ---
 
 
-def _ask(config: "Config", request: "Request", timeout: float | None = None) -> "Reply":
+def _ask(whom: Target, request: "Request", timeout: float | None = None) -> "Reply":
     from collections_supervisor.control.client import PATIENCE, ControlError, NoDaemonError, ask
 
     try:
-        return ask(config.supervisor.state_dir, request, timeout or PATIENCE)
+        return ask(whom.state_dir, request, timeout or PATIENCE)
     except NoDaemonError as error:
-        fail(CANNOT_TELL, f"{error}: nothing was done")
+        fail(whom.unanswered, f"{error}: nothing was done")
     except ControlError as error:
         fail(UNHEALTHY, str(error))
 
 
-def _ask_or_write(config: "Config", request: "Request") -> "Reply":
+def _ask_or_write(whom: Target, request: "Request") -> "Reply":
     """Ask the supervisor; where none runs, write what the next one finds."""
     from collections_supervisor.app.launch import LaunchError
     from collections_supervisor.app.told import UnknownStateError
@@ -172,17 +171,18 @@ def _ask_or_write(config: "Config", request: "Request") -> "Reply":
     from collections_supervisor.system.lock import LockHeldError
 
     try:
-        return ask(config.supervisor.state_dir, request)
-    except NoDaemonError:
-        pass
+        return ask(whom.state_dir, request)
+    except NoDaemonError as error:
+        if whom.config is None:
+            fail(whom.unanswered, f"{error}: nothing was done")
     except ControlError as error:
         fail(UNHEALTHY, str(error))
     try:
-        return decide(config, request, os.environ)
+        return decide(whom.config, request, os.environ)
     except LockHeldError as held:
         try:
             # It has only just been started, most likely, and will listen in a moment.
-            return ask_patiently(config.supervisor.state_dir, request, STARTING)
+            return ask_patiently(whom.state_dir, request, STARTING)
         except ControlError as error:
             fail(LOCKED, f"{held}, and takes no commands: {error}")
     except (LaunchError, UnknownStateError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -15,6 +15,7 @@ from collections_supervisor.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from collections_supervisor.config.loader import Loaded
+    from collections_supervisor.config.schema import Config
 
 OK = 0
 UNHEALTHY = 1
@@ -44,6 +45,38 @@ def load(config_path: Path | None, agents: str | None, flags: Mapping[str, objec
         return read(config_path or find_config(os.environ), environ=os.environ, agents_flag=agents, flags=flags)
     except ConfigError as error:
         fail(CONFIGURATION, str(error))
+
+
+class Target(NamedTuple):
+    """The supervisor that a command is about."""
+
+    state_dir: Path
+    config: "Config | None"
+    """None if it has faults, which a person was told: only a supervisor that runs can be asked then."""
+
+    @property
+    def unanswered(self) -> int:
+        """The exit status if none answers."""
+        return CANNOT_TELL if self.config is not None else CONFIGURATION
+
+
+def target(config_path: Path | None, agents: str | None) -> Target:
+    """Where the supervisor works that is to be asked: it runs on by what it has, whatever became of the file since."""
+    from collections_supervisor.config.loader import find_config, readable_state_dir
+    from collections_supervisor.config.loader import load as read
+
+    path = config_path or find_config(os.environ)
+    try:
+        config = read(path, environ=os.environ, agents_flag=agents).config
+    except ConfigError as error:
+        if path is not None and not os.path.lexists(path):
+            # The name is mistyped, most likely, and whoever is asked instead may be another one than was meant.
+            fail(CONFIGURATION, str(error))
+        folder = readable_state_dir(path, environ=os.environ)
+        warning = f"warning: the configuration cannot be used; the supervisor of {folder} is asked all the same:"
+        click.echo(f"{warning}\n{error}", err=True)
+        return Target(folder, None)
+    return Target(config.supervisor.state_dir, config)
 
 
 def fail(status: int, message: str) -> NoReturn:

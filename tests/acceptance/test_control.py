@@ -4,7 +4,10 @@ import json
 import re
 import signal
 import socket
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import pytest
 
 TELL_ONLY = {"restart": {"kind": "none"}}
 ENDLESS = ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done"]
@@ -244,6 +247,62 @@ def test_the_books_are_looked_at_now(site: Any) -> None:
     before = daemon.wait_for("books.audited")
     done(site, "audit")
     daemon.wait_for("books.audited", after=before["seq"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "folder"), [("[heartbeats]\ntimeot = 1\n", "{root}/state"), ("[[agents]\n", "{home}/{usual}")]
+)
+def test_with_a_broken_file_the_running_supervisor_is_steered_all_the_same(site: Any, broken: str, folder: str) -> None:
+    with TemporaryDirectory(dir="/tmp") as home:  # the path of a socket has little room
+        folder = folder.format(root=site.root, home=home, usual=".local/state/collections-supervisor")
+        site.beat("mailer")
+        site.beat("dead", ago=60)
+        agents = [{"name": "mailer", "timeout": "1h", **TELL_ONLY}, {"name": "dead", **TELL_ONLY}, owned("child", ENDLESS)]
+        path = site.configure(agents, supervisor={"state_dir": folder})
+        daemon = site.run()
+        daemon.wait_for("escalation.delivered", agent="dead")
+        daemon.wait_for("agent.output", message="ready")
+        path.write_text(path.read_text().replace("[heartbeats]\n", broken))
+
+        def said(*words: str) -> Any:
+            return site.call("--config", str(path), *words, through=("env", f"HOME={home}"))
+
+        for words, status, told in (
+            (("status",), 1, "mailer"),
+            (("status", "--json"), 1, '"name":"mailer"'),
+            (("pause", "--all"), 0, "all agents (3) are paused"),
+            (("resume", "--all"), 0, "the pause of all agents (3) is over"),
+            (("ack", "dead"), 0, "no reminders of dead until"),
+            (("stop", "child"), 0, "child"),
+            (("start", "child"), 0, "child"),
+            (("restart", "child"), 0, "child"),
+        ):
+            result = said(*words)
+            assert (result.returncode, told in result.stdout) == (status, True), (words, result)
+            warning, fault = result.stderr.splitlines()
+            assert warning == f"warning: the configuration cannot be used; the supervisor of {folder} is asked all the same:"
+            assert fault.startswith(str(path))
+        refused = said("reload")
+        assert refused.returncode == 78
+        assert f"the configuration cannot be used, and the one in force stays:\n{fault}\n" in refused.stderr
+        assert daemon.of("config.rejected")
+        for words in (("check",), ("check", "--diff"), ("simulate",)):
+            refused = said(*words)
+            assert (refused.returncode, refused.stdout, refused.stderr) == (78, "", f"{fault}\n"), "these are about the file"
+        assert daemon.stop() == 0
+        for words in (("status",), ("pause", "--all"), ("ack", "dead"), ("reload",), ("restart", "child")):
+            refused = said(*words)
+            assert (refused.returncode, refused.stdout) == (78, ""), words
+            assert fault in refused.stderr
+            assert f"no supervisor answers at {folder}/control.sock" in refused.stderr
+
+
+def test_a_file_that_is_not_there_leads_to_no_supervisor(site: Any) -> None:
+    path = site.root / "mistyped.toml"
+    for words in (("status",), ("pause", "--all"), ("reload",)):
+        refused = site.call("--config", str(path), *words)
+        assert (refused.returncode, refused.stdout) == (78, "")
+        assert refused.stderr == f"{path}: cannot be read: no such file or directory\n"
 
 
 # --- Nobody runs ---

@@ -12,7 +12,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from collections_supervisor.config.keys import AGENT_KEYS, KEYS
-from collections_supervisor.config.loader import Loaded, build, load
+from collections_supervisor.config.loader import Loaded, build, load, readable_state_dir
 from collections_supervisor.config.problems import ConfigError
 from collections_supervisor.config.schema import AgentConfig, Config, LogSource, OpenClawChannel, RestartPolicy
 
@@ -269,3 +269,30 @@ def test_whatever_a_variable_holds_gives_settings_or_a_configuration_error(key: 
     name = "COLLECTIONS_SUPERVISOR__" + key.upper().replace(".", "__")
     loaded, error = outcome({}, path=None, environ={**HOME, name: text})
     assert loaded is not None or all(name in problem.source or problem.key for problem in error.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('x = 1\n[supervisor]\nstate_dir = "here"\ncheck_interval = "never"\n', "here"),
+        ('agents = []\n[supervisor]\nstate_dir = "here"\n', "here"),
+        ("[supervisor]\nstate_dir = 7\n", None),
+        ('supervisor = "here"\n', None),
+        ('[supervisor]\nstate_dir = "here"\n[[agents]\n', None),
+        ("\xff", None),
+    ],
+)
+def test_of_a_file_with_faults_the_state_folder_is_read_if_that_can_be(tmp_path: Path, text: str, found: str | None) -> None:
+    path = tmp_path / "supervisor.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ConfigError):
+        load(path, environ=HOME)
+    usual = load(None, environ=HOME).config.supervisor.state_dir
+    assert readable_state_dir(path, environ=HOME) == (tmp_path / found if found is not None else usual)
+    more_exact = {**HOME, "COLLECTIONS_SUPERVISOR__SUPERVISOR__STATE_DIR": "/x"}
+    assert readable_state_dir(path, environ=more_exact) == Path("/x")
+
+
+def test_without_a_file_the_state_folder_is_the_usual_one_or_that_of_a_variable() -> None:
+    assert readable_state_dir(None, environ=HOME) == load(None, environ=HOME).config.supervisor.state_dir
+    assert readable_state_dir(None, environ={**HOME, "STATE_DIRECTORY": "/s"}) == Path("/s")

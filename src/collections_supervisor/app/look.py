@@ -41,7 +41,7 @@ def look(config: Config, environ: Mapping[str, str], *, now: datetime) -> Look:
     """
     made = UNWATCHED
     with suppress(UnknownStateError):  # what cannot be read there is said by the judgement, which reads it too
-        if (daemon := find_daemon(config)) is not None:
+        if (daemon := find_daemon(config.supervisor.state_dir)) is not None:
             made = BY_HAND
             saved = anyio.run(read_saved, config, now, daemon)
             return Look(report=saved.report, history=anyio.run(read_past, config, now), made=made)

@@ -1,9 +1,11 @@
 """What `status` answers: what the daemon knows now, in words for people and for programs."""
 
 from datetime import datetime
+from pathlib import Path
 
-from collections_supervisor.app.told import Saved, ask_daemon, find_daemon
+from collections_supervisor.app.told import Saved, UnknownStateError, ask_daemon, find_daemon
 from collections_supervisor.config.schema import Config
+from collections_supervisor.control.protocol import SOCKET
 from collections_supervisor.reporting.report_json import encode_report
 from collections_supervisor.reporting.table import format_report
 from collections_supervisor.reporting.text import wrap
@@ -16,15 +18,20 @@ CANNOT_TELL = 3
 """Exit statuses; the last one without a living daemon."""
 
 
-def ask(config: Config, now: datetime) -> Saved:
+def ask(state_dir: Path, config: Config | None, now: datetime) -> Saved:
     """What the daemon knows; without one what the last one knew, as stale. Raises UnknownStateError if there is nothing.
 
-    A daemon that does not answer has saved what it knew about a second before, or nothing for longer, which is said. Blocks,
-    and is for commands: the one who answers at once, as nearly always, saves them an event loop.
+    A daemon that does not answer has saved what it knew about a second before, or nothing for longer, which is said; how old
+    that may be is known by a `config` only, and without one nothing but the daemon's own word counts. Blocks, and is for
+    commands: the one who answers at once, as nearly always, saves them an event loop.
     """
-    daemon = find_daemon(config)
-    told = ask_daemon(config, now, daemon) if daemon is not None else None
-    return told or _saved(config, now, daemon)
+    daemon = find_daemon(state_dir)
+    told = ask_daemon(state_dir, now, daemon) if daemon is not None else None
+    if told is not None:
+        return told
+    if config is None:
+        raise UnknownStateError(f"no supervisor answers at {state_dir / SOCKET}")
+    return _saved(config, now, daemon)
 
 
 def _saved(config: Config, now: datetime, daemon: Holder | None) -> Saved:

@@ -4,10 +4,10 @@ Imports little: whoever asks at a prompt waits for every module.
 """
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
-from collections_supervisor.config.schema import Config
 from collections_supervisor.control import client
 from collections_supervisor.control.protocol import Request, report_of
 from collections_supervisor.messages import Report
@@ -33,9 +33,9 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """It was asked, and this is what it answered."""
 
 
-def find_daemon(config: Config) -> Holder | None:
+def find_daemon(state_dir: Path) -> Holder | None:
     """The daemon that runs on this state folder; a single sweep is none. Raises UnknownStateError if that cannot be told."""
-    path = config.supervisor.state_dir / "supervisor.lock"
+    path = state_dir / "supervisor.lock"
     try:
         holder = find_holder(path)
     except OSError as error:
@@ -43,10 +43,10 @@ def find_daemon(config: Config) -> Holder | None:
     return holder if holder is not None and not holder.once else None
 
 
-def ask_daemon(config: Config, now: datetime, daemon: Holder) -> Saved | None:
+def ask_daemon(state_dir: Path, now: datetime, daemon: Holder) -> Saved | None:
     """What a daemon answers; None if it does not, or not in time. Blocks until then."""
     try:
-        reply = client.ask(config.supervisor.state_dir, Request(op="status"), ANSWERS_WITHIN)
+        reply = client.ask(state_dir, Request(op="status"), ANSWERS_WITHIN)
     except (client.NoDaemonError, client.ControlError):
         return None
     report = report_of(reply)

@@ -24,10 +24,10 @@ from collections_supervisor.config.layers import (
     from_flags,
     from_table,
 )
-from collections_supervisor.config.problems import Problems, Where
+from collections_supervisor.config.problems import ConfigError, Problems, Where
 from collections_supervisor.config.sections import Sections, heartbeats, judge_backoff, restart
 
-__all__ = ["Loaded", "build", "find_config", "load"]
+__all__ = ["Loaded", "build", "find_config", "load", "readable_state_dir"]
 
 _NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
@@ -59,13 +59,7 @@ def build(
     problems = Problems()
     inspector = Inspector(_places(path, environ), problems)
     file = Where(source=source_name(path))
-    entries = from_table(document, {**KEYS, agents.KEY: None}, file, problems)
-    written = entries.pop(agents.KEY, None)
-    layers = (_systemd_state(environ), entries, from_environment(environ, problems), from_flags(flags, problems))
-    explicit: Settings = {}
-    for layer in layers:
-        # One after the other, so that a fault is told even where another layer hides it.
-        explicit |= inspector.settings(layer, KEYS)
+    written, explicit = _written(document, file, inspector, environ, flags)
     sections = Sections(explicit, inspector, file)
     named, chosen = _agents(written, agents_flag, sections, file)
     settings = _section_settings(sections)
@@ -79,6 +73,37 @@ def build(
         named=named,
         chosen=agents_flag is not None,
     )
+
+
+def readable_state_dir(path: Path | None, *, environ: Mapping[str, str]) -> Path:
+    """The state folder that a configuration with faults names all the same; the usual one if that cannot be read either."""
+    try:
+        document = read_document(path) if path is not None else {}
+    except ConfigError:
+        document = {}
+    inspector, file = Inspector(_places(path, environ), Problems()), Where(source=source_name(path))
+    _, explicit = _written(document, file, inspector, environ, _NO_FLAGS)
+    found: Path = Sections(explicit, inspector, file).get("supervisor.state_dir").value
+    return found
+
+
+def _written(
+    document: Mapping[str, object],
+    file: Where,
+    inspector: Inspector,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+) -> tuple[Entry | None, Settings]:
+    """The agents as the file has them, and the settings that somebody wrote anywhere."""
+    problems = inspector.problems
+    entries = from_table(document, {**KEYS, agents.KEY: None}, file, problems)
+    agents_written = entries.pop(agents.KEY, None)
+    layers = (_systemd_state(environ), entries, from_environment(environ, problems), from_flags(flags, problems))
+    explicit: Settings = {}
+    for layer in layers:
+        # One after the other, so that a fault is told even where another layer hides it.
+        explicit |= inspector.settings(layer, KEYS)
+    return agents_written, explicit
 
 
 def _places(path: Path | None, environ: Mapping[str, str]) -> Places:
