@@ -688,12 +688,13 @@ async def test_an_acknowledged_incident_is_silent_until_that_expires(
 ) -> None:
     async with stage.running():
         word = Acknowledge(subject="mailer", until=wall(10 * HOUR), reason="on it")
-        assert not await stage.coordinator.acknowledge(word)
+        assert not stage.coordinator.is_open(word.subject)
         await stage.tell(AgentChanged(report=make_report(status="escalated"), trouble=make_trouble()))
         await stage.heard()
         await stage.deliver()
         assert stage.sinks.pressing == {"agent/mailer/2026-11-22T11:00:00.000000Z"}
-        assert await stage.coordinator.acknowledge(word)
+        assert stage.coordinator.is_open(word.subject)
+        await stage.tell(word)
         await stage.heard()
         assert stage.sinks.pressing == frozenset()
         assert stage.sinks.last.incidents[0].acknowledged_until == wall(10 * HOUR)
@@ -723,10 +724,11 @@ async def test_what_nobody_could_be_told_stays_until_it_is_acknowledged(
         await stage.heard()
         [lost] = stage.sinks.last.undelivered
         assert (lost.agent, lost.error, lost.text, lost.sequence) == ("mailer", "exit status 1", notice.text, 1)
-        assert await stage.coordinator.acknowledge(Acknowledge(subject=lost.incident_id, until=wall(HOUR)))
+        assert stage.coordinator.is_open(lost.incident_id)
+        await stage.tell(Acknowledge(subject=lost.incident_id, until=wall(HOUR)))
         await stage.heard()
         assert stage.sinks.last.undelivered == ()
-        assert not await stage.coordinator.acknowledge(Acknowledge(subject=lost.incident_id, until=wall(HOUR)))
+        assert not stage.coordinator.is_open(lost.incident_id)
 
 
 async def test_the_last_delivery_of_a_channel_is_shown(stage: Stage, make_report: MakeReport, make_trouble: MakeTrouble) -> None:

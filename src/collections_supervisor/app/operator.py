@@ -21,6 +21,8 @@ LONGEST = timedelta(days=3660)
 
 NOT_KEPT = "; it is not on disk yet, and would be forgotten if the supervisor died now"
 
+BUSY = "the supervisor is too busy to hear it: try again"
+
 OVERTIME = 60.0
 """Seconds beyond its own deadlines in which the end of a restart is waited for."""
 
@@ -116,7 +118,7 @@ class Operator:
         """The word itself is kept first: whoever begins to be watched from here on, or cannot hear now, finds it there."""
         coordinator, watchers = self._parts.coordinator, self._parts.watchers
         if not await coordinator.tell(word):
-            return refused("the supervisor is too busy to hear it: try again")
+            return refused(BUSY)
         kept = await coordinator.kept()
         answers = await watchers.ask_all(word)
         kept = await coordinator.kept() and kept
@@ -129,8 +131,10 @@ class Operator:
         if not now < until <= now + LONGEST:
             return refused(f"an acknowledgement ends later than now, and within ten years: not at {stamp(until)}")
         coordinator = self._parts.coordinator
-        if not await coordinator.acknowledge(Acknowledge(subject=request.agent, until=until, reason=request.reason)):
+        if not coordinator.is_open(request.agent):
             return refused(nothing_open(request.agent, coordinator.incidents))
+        if not await coordinator.tell(Acknowledge(subject=request.agent, until=until, reason=request.reason)):
+            return refused(BUSY)
         kept = await coordinator.kept()
         return Reply(ok=True, message=acknowledged(request.agent, stamp(until)) + ("" if kept else NOT_KEPT))
 

@@ -94,9 +94,9 @@ class Coordinator:
         """Hand over a message; False if the inbox stayed full, and the sender must say it again later."""
         return await self._hearing.tell(message, within)
 
-    async def acknowledge(self, word: Acknowledge) -> bool:
-        """Take a person's word that an incident is known; False if nothing of that name is open, or it was not heard."""
-        return deliveries.is_known(self._state, word.subject) and await self.tell(word)
+    def is_open(self, subject: str) -> bool:
+        """Whether there is anything of this name that a person may acknowledge."""
+        return deliveries.is_known(self._state, subject)
 
     async def kept(self, within: float = 5.0) -> bool:
         """Wait until all that was told before is on disk; False if it is not, or not in time."""
