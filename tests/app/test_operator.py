@@ -1,4 +1,4 @@
-"""What a person's word comes to where it is not heard; the rest is tested with the program itself."""
+"""What a person's word comes to where all is not well; the rest is tested with the program itself."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from collections_supervisor.app.operator import Operator
+from collections_supervisor.app.reload import Reloaded
 from collections_supervisor.control.protocol import Reply, Request, refused
 from collections_supervisor.messages import Acknowledge, AgentCommand, Now
 
@@ -38,15 +39,34 @@ class Coordinator:
         return self.hears
 
 
+class Reloader:
+    """One whose reloads end like this."""
+
+    source = SimpleNamespace(path=None)
+
+    def __init__(self) -> None:
+        self.outcome = Reloaded()
+
+    async def reload(self) -> Reloaded:
+        return self.outcome
+
+    preview = reload
+
+
+@pytest.fixture
+def reloader() -> Reloader:
+    return Reloader()
+
+
 @pytest.fixture
 def coordinator() -> Coordinator:
     return Coordinator()
 
 
 @pytest.fixture
-def operator(coordinator: Coordinator) -> Operator:
+def operator(coordinator: Coordinator, reloader: Reloader) -> Operator:
     config = SimpleNamespace(escalation=SimpleNamespace(ack_for=3600.0))
-    return Operator(SimpleNamespace(coordinator=coordinator, config=config, watchers=None), None, Fixed())  # type: ignore[arg-type]
+    return Operator(SimpleNamespace(coordinator=coordinator, config=config, watchers=None), reloader, Fixed())  # type: ignore[arg-type]
 
 
 async def test_an_incident_that_is_open_is_acknowledged(operator: Operator, coordinator: Coordinator) -> None:
@@ -68,3 +88,22 @@ async def test_a_word_that_is_not_heard_is_not_said_to_be_about_nothing(
     coordinator.hears = False
     answer: Reply = await operator.operations()[op].run(Request(op=op, agent="dead" if op == "ack" else "*"))
     assert answer == BUSY
+
+
+async def test_a_bug_in_a_reload_is_no_fault_of_the_file(operator: Operator, reloader: Reloader) -> None:
+    reloader.outcome = Reloaded(bug="RuntimeError('a bug')")
+    reply = await operator.reload(Request(op="reload"))
+    assert (reply.ok, reply.code) == (False, 1)
+    assert reply.error.startswith("unexpected internal error, see the log: RuntimeError('a bug')")
+    reloader.outcome = Reloaded(fault="a fault")
+    reply = await operator.reload(Request(op="reload"))
+    assert (reply.code, reply.error) == (78, "the configuration cannot be used, and the one in force stays:\na fault")
+
+
+async def test_what_was_cut_short_is_said_to_be_applied_anew(operator: Operator, reloader: Reloader) -> None:
+    reloader.outcome = Reloaded(again=True)
+    assert (await operator.diff(Request(op="diff"))).message == (
+        "all of it would be applied anew, since the reload before was cut short"
+    )
+    reloader.outcome = Reloaded()
+    assert (await operator.diff(Request(op="diff"))).message == "nothing would change"

@@ -32,8 +32,10 @@ class Pulse:
     @contextmanager
     def reloading(self) -> Iterator[None]:
         self.told.append("reloading")
-        yield
-        self.told.append("ready")
+        try:
+            yield
+        finally:
+            self.told.append("ready")
 
 
 class Parts:
@@ -43,8 +45,11 @@ class Parts:
         self.taken: list[Config] = []
         self.pulse = Pulse()
         self.hold: anyio.Event | None = None
+        self.bug: Exception | None = None
 
     async def reconfigure(self, config: Config) -> None:
+        if self.bug is not None:
+            raise self.bug
         if self.hold is not None:
             await self.hold.wait()
         self.taken.append(config)
@@ -180,9 +185,9 @@ async def test_what_is_asked_for_during_one_is_done_by_one_more(stage: Stage) ->
     assert len(stage.log.of("supervisor.reloaded")) == 2
 
 
-async def test_a_bug_leaves_nobody_waiting(stage: Stage) -> None:
+async def test_a_bug_is_no_fault_of_the_file_and_leaves_nobody_waiting(stage: Stage) -> None:
     stage.write(agents="mailer watcher")
-    stage.parts.reconfigure = None  # type: ignore[assignment,method-assign]
+    stage.parts.bug = RuntimeError("a bug")
     waiting: list[Reloaded] = []
 
     async def one() -> None:
@@ -191,9 +196,34 @@ async def test_a_bug_leaves_nobody_waiting(stage: Stage) -> None:
     with anyio.fail_after(DEADLINE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one)
-            with pytest.raises(TypeError):
+            with pytest.raises(RuntimeError, match="a bug"):  # which is logged, and told, wherever it is supervised
                 await stage.reloader.run()
-    assert [outcome.fault for outcome in waiting] == ["it was not done"]
+    assert waiting == [Reloaded(bug="RuntimeError('a bug')")]
+    assert (stage.log.of("config.rejected"), stage.log.of("supervisor.reloaded")) == ([], [])
+    assert stage.parts.pulse.told == ["reloading", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("agents", "said"),
+    [
+        ("mailer watcher", "agents: 1 added; all of it was applied anew, since the reload before was cut short"),
+        ("mailer", "all of it was applied anew, since the reload before was cut short"),
+    ],
+)
+async def test_what_was_applied_in_part_is_applied_anew_also_by_the_file_of_before(stage: Stage, agents: str, said: str) -> None:
+    stage.write(agents="mailer watcher")
+    stage.parts.bug = RuntimeError("a bug")
+    with pytest.raises(ExceptionGroup):
+        await stage.during(stage.reloader.reload)
+    stage.parts.bug = None
+    stage.write(agents=agents)
+    assert (await stage.reloader.preview()).again
+    outcome = await stage.during(stage.reloader.reload)
+    assert outcome.again
+    [config] = stage.parts.taken
+    assert [agent.name for agent in config.agents] == agents.split()
+    assert stage.log.of("supervisor.reloaded")[0]["message"] == f"the configuration was read again: {said}"
+    assert await stage.during(stage.reloader.reload) == Reloaded(), "and then it is whole"
 
 
 def test_a_summary_names_what_matters() -> None:

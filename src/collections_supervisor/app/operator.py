@@ -8,7 +8,7 @@ import msgspec
 from collections_supervisor.agents.resuming import PREPARATION
 from collections_supervisor.agents.state import Answer
 from collections_supervisor.app.parts import Parts
-from collections_supervisor.app.reload import Reloader, summary
+from collections_supervisor.app.reload import ANEW, Reloader, summary
 from collections_supervisor.config.changes import format_changes
 from collections_supervisor.control.protocol import EVERYONE, REJECTED, UNKNOWN, Reply, Request, refused
 from collections_supervisor.control.server import Operation
@@ -65,7 +65,9 @@ class Operator:
         told = msgspec.Raw(msgspec.json.encode({"path": str(path) if path is not None else None}))
         if outcome.fault:
             return Reply(ok=False, error=outcome.fault, code=REJECTED, report=told)
-        return Reply(ok=True, message=format_changes(outcome.changes), report=told)
+        lines = [format_changes(outcome.changes)] if outcome.changes or not outcome.again else []
+        lines += [f"all of it would be {ANEW}"] * outcome.again
+        return Reply(ok=True, message="\n".join(lines), report=told)
 
     # --- One agent, or all ---
 
@@ -153,7 +155,11 @@ class Operator:
         outcome = await self._reloader.reload()
         if outcome.fault:
             return refused(f"the configuration cannot be used, and the one in force stays:\n{outcome.fault}", REJECTED)
-        lines = [summary(outcome.changes), *([format_changes(outcome.changes)] if outcome.changes else [])]
+        if outcome.bug:
+            return refused(
+                f"unexpected internal error, see the log: {outcome.bug}\nonly a part of it may be in force: reload again"
+            )
+        lines = [summary(outcome.changes, again=outcome.again), *([format_changes(outcome.changes)] if outcome.changes else [])]
         return Reply(ok=True, message="\n".join(lines))
 
     # --- Answers ---

@@ -1,7 +1,7 @@
 """The parts of a run, wired together: what the daemon and the single sweep have in common."""
 
 import random  # noqa: TID251 - the one source of chance; whoever needs a random number is given it
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ class Parts:
     def __init__(self, run: Run, channels: Sequence[Channel], memory: Memory, shutdown: Shutdown) -> None:
         config = run.config
         self._run = run
+        self._unsure = False
+        """Whether nobody knows what of the configuration is in force."""
         self._memory = memory
         self._shutdown = shutdown
         self._place = Workplace(
@@ -206,50 +208,66 @@ class Parts:
     # --- Another configuration ---
 
     async def reconfigure(self, config: Config) -> None:
-        """Go by this one from now on: what has not changed is not touched, and whatever runs is not restarted."""
+        """Go by this one from now on: what has not changed is not touched, and whatever runs is not restarted.
+
+        After a bug that cut this short nobody knows what is in force, and the next time everything counts as changed.
+        """
         before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
+        unsure, self._unsure = self._unsure, True
         self._shutdown.grant(config.supervisor.shutdown_grace)
         secrets = self._place.secrets | secrets_of(config)  # what was one may still be in use
         self._place = msgspec.structs.replace(self._place, secrets=secrets)
         self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
         if isinstance(self.journal, FileJournal):
             self.journal.own(owned_by(config))
-        if before.deadman != config.deadman:
+        if unsure or before.deadman != config.deadman:
             self.deadman = self._make_deadman()
             self.monitor.give(self.deadman)
-        if before.escalation != config.escalation:
+        if unsure or before.escalation != config.escalation:
             self.notifier.adjust(channels_of(self._run, self._shutdown), self._persistence())
-        if _shown_by(before) != _shown_by(config):
+        if unsure or _shown_by(before) != _shown_by(config):
             report, history = self.coordinator.report, self.coordinator.history
             await self.display.replace(self._run, report, history)
             self._faces.show(report, history)
-        if _audited_by(before) != _audited_by(config):
+        if unsure or _audited_by(before) != _audited_by(config):
             self.auditor = self._make_auditor(self.coordinator.report)
             self._faces.hire(self.auditor)
             self.audit.give(self.auditor)
         while not await self.coordinator.tell(fleet_of(self._run)):
             pass  # its inbox stays full for seconds: nothing goes on before it knows whom it is about
         self.pulse.watch([agent.name for agent in config.agents], page=self._run.page is not None)
-        await self._change_agents(before, config)
+        await self._change_agents(before, config, unsure=unsure)
+        self._unsure = False
 
-    async def _change_agents(self, before: Config, config: Config) -> None:
+    async def _change_agents(self, before: Config, config: Config, *, unsure: bool) -> None:
         old = {name: policy for name in self.watchers.names if (policy := self.watchers.policy(name)) is not None}
         new = {agent.name: agent for agent in config.agents}
         # Who becomes a process of ours, or is none any more, is another agent of the same name.
         other = {name for name in old.keys() & new.keys() if is_owned(old[name]) != is_owned(new[name])}
+        failed: list[Exception] = []
+
+        async def apply(change: Callable[[], Awaitable[None]]) -> None:
+            # What goes wrong with one must not cut short what is done to the others.
+            try:
+                await change()
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failed.append(error)
+
         async with anyio.create_task_group() as tasks:
             for name in [name for name in old if name not in new or name in other]:
-                tasks.start_soon(self.watchers.retire, name)
+                tasks.start_soon(apply, partial(self.watchers.retire, name))
             for name in [name for name in new if name in old and name not in other]:
-                if (new[name], config.cycle) != (old[name], before.cycle):
-                    change = partial(self._reconfigure_agent, before=old[name])
-                    tasks.start_soon(self.watchers.change, new[name], change)
+                if unsure or (new[name], config.cycle) != (old[name], before.cycle):
+                    change = partial(self._reconfigure_agent, before=None if unsure else old[name])
+                    tasks.start_soon(apply, partial(self.watchers.change, new[name], change))
         for name, policy in new.items():
             if name not in old or name in other:
                 self.watchers.begin(policy)
+        if failed:
+            raise ExceptionGroup("agents could not be changed", failed)
 
-    async def _reconfigure_agent(self, actor: AgentActor, policy: AgentConfig, *, before: AgentConfig) -> None:
-        same = (policy.sources, policy.future_tolerance) == (before.sources, before.future_tolerance)
+    async def _reconfigure_agent(self, actor: AgentActor, policy: AgentConfig, *, before: AgentConfig | None) -> None:
+        same = before is not None and (policy.sources, policy.future_tolerance) == (before.sources, before.future_tolerance)
         policy, runner = self.policy(policy), actor.runner
         if isinstance(runner, OwnedProcess):
             runner.adjust(policy, self._place)

@@ -18,6 +18,8 @@ from collections_supervisor.system.threads import READS, Gate
 READ_WITHIN = 10.0
 """Seconds that reading the file may take."""
 
+ANEW = "applied anew, since the reload before was cut short"
+
 LISTED = 50
 """Names in one list of an event; of more, their number stands beside it."""
 
@@ -47,6 +49,10 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes = Changes()
     fault: str = ""
     """Why everything stays as it was."""
+    bug: str = ""
+    """What cut it short: nobody knows how much of it is in force."""
+    again: bool = False
+    """The one before was cut short, so all of it counts as changed."""
 
 
 class _Waiting:
@@ -54,7 +60,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.done = anyio.Event()
-        self.outcome = Reloaded(fault="it was not done")
+        self.outcome = Reloaded()
 
 
 class Reloader:
@@ -71,6 +77,7 @@ class Reloader:
         self._gate = Gate(READS, deadline=READ_WITHIN)
         self._wanted = anyio.Event()
         self._waiting: list[_Waiting] = []
+        self._cut_short = False
 
     @property
     def source(self) -> Source:
@@ -92,23 +99,27 @@ class Reloader:
     async def preview(self) -> Reloaded:
         """What a reload would do now."""
         try:
-            return Reloaded(changes=compare(self._loaded, await self._gate.run(self._source.read)))
+            changes = compare(self._loaded, await self._gate.run(self._source.read))
         except (ConfigError, OSError) as error:
             return Reloaded(fault=str(error))
+        return Reloaded(changes=changes, again=self._cut_short)
 
     async def run(self) -> None:
-        """Reload whenever somebody asks, until cancelled."""
+        """Reload whenever somebody asks, until cancelled; a bug in it is raised when those who wait have their answer."""
         while True:
             await self._wanted.wait()
             self._wanted = anyio.Event()
             waiting, self._waiting = self._waiting, []
+            outcome = Reloaded(bug="the supervisor stops")
             try:
                 with self._parts.pulse.reloading():
                     outcome = await self._reload()
-                for each in waiting:
-                    each.outcome = outcome
+            except Exception as error:
+                outcome = Reloaded(bug=repr(error))
+                raise
             finally:
                 for each in waiting:
+                    each.outcome = outcome
                     each.done.set()
 
     async def _reload(self) -> Reloaded:
@@ -121,14 +132,17 @@ class Reloader:
             return Reloaded(fault=str(error))
         changes = compare(self._loaded, loaded)
         self.tell_loaded(loaded)
-        if changes:
+        again = self._cut_short
+        if changes or again:
             running = in_force(self._loaded, loaded)
+            self._cut_short = True
             self._logs.adjust(running.config.logging)
             await self._parts.reconfigure(running.config)
-            self._loaded = running
+            self._loaded, self._cut_short = running, False
         self._counts.note_reload("applied")
-        self._tell_reloaded(changes, self._clock.now().mono - begun)
-        return Reloaded(changes=changes)
+        outcome = Reloaded(changes=changes, again=again)
+        self._tell_reloaded(outcome, self._clock.now().mono - begun)
+        return outcome
 
     # --- What is said ---
 
@@ -156,10 +170,11 @@ class Reloader:
             faults=faults[:LISTED],
         )
 
-    def _tell_reloaded(self, changes: Changes, took: float) -> None:
+    def _tell_reloaded(self, outcome: Reloaded, took: float) -> None:
+        changes = outcome.changes
         self._log.info(
             "supervisor.reloaded",
-            message=summary(changes),
+            message=summary(changes, again=outcome.again),
             added=list(changes.added[:LISTED]),
             removed=list(changes.removed[:LISTED]),
             changed=list(changes.changed[:LISTED]),
@@ -169,11 +184,12 @@ class Reloader:
         )
 
 
-def summary(changes: Changes) -> str:
+def summary(changes: Changes, *, again: bool = False) -> str:
     """What was done, in a sentence."""
     counted = ((len(changes.added), "added"), (len(changes.removed), "removed"), (len(changes.changed), "changed"))
     agents = ", ".join(f"{number} {what}" for number, what in counted if number)
     own = [key for key in changes.keys if any(value.agent is None for value in changes.values if value.key == key)]
     found = [f"agents: {agents}"] * bool(agents) + [f"settings: {', '.join(own[:LISTED])}"] * bool(own)
+    found += [f"all of it was {ANEW}"] * again
     late = f"; {', '.join(changes.restart_needed)} needs a restart" if changes.restart_needed else ""
     return f"the configuration was read again: {'; '.join(found) or 'nothing has changed'}{late}"
