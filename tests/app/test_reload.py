@@ -232,4 +232,8 @@ def test_a_summary_names_what_matters() -> None:
     assert summary(changes) == (
         "the configuration was read again: agents: 2 added, 1 removed, 1 changed; settings: logging.level"
     )
-    assert summary(Changes(restart_needed=("logging.file",))).endswith("nothing has changed; logging.file needs a restart")
+    late = Changes(restart_needed=("logging.file",))
+    assert summary(late) == "the configuration was read again: logging.file needs a restart"
+    late = msgspec.structs.replace(late, added=("a",), restart_needed=("logging.file", "--agents"))
+    assert summary(late) == "the configuration was read again: agents: 1 added; logging.file, --agents need a restart"
+    assert summary(Changes()) == "the configuration was read again: nothing has changed"

@@ -191,5 +191,6 @@ def summary(changes: Changes, *, again: bool = False) -> str:
     own = [key for key in changes.keys if any(value.agent is None for value in changes.values if value.key == key)]
     found = [f"agents: {agents}"] * bool(agents) + [f"settings: {', '.join(own[:LISTED])}"] * bool(own)
     found += [f"all of it was {ANEW}"] * again
-    late = f"; {', '.join(changes.restart_needed)} needs a restart" if changes.restart_needed else ""
-    return f"the configuration was read again: {'; '.join(found) or 'nothing has changed'}{late}"
+    late = changes.restart_needed
+    found += [f"{', '.join(late)} need{'s' * (len(late) == 1)} a restart"] * bool(late)
+    return f"the configuration was read again: {'; '.join(found) or 'nothing has changed'}"
