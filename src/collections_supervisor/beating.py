@@ -26,6 +26,7 @@ def beat(options: Options, agent: str, status: str, until: str | None, message: 
 
     from collections_supervisor.agents import beat as beats
     from collections_supervisor.system.clock import SystemClock
+    from collections_supervisor.system.ownership import OthersFolderError
 
     config = load(*options).config
     policy = next((known for known in config.agents if known.name == agent), None)
@@ -49,7 +50,7 @@ def beat(options: Options, agent: str, status: str, until: str | None, message: 
         anyio.run(append)
     except ValueError as error:
         raise click.UsageError(f"--until: {error}") from error
-    except (OSError, beats.NoHeartbeatLogError) as error:
+    except (OSError, OthersFolderError, beats.NoHeartbeatLogError) as error:
         fail(1, f"no heartbeat was written: {error}")
 
 

@@ -15,6 +15,7 @@ from collections_supervisor.config.schema import AgentConfig, LogSource
 from collections_supervisor.messages import BeatStatus
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import append_line, cause_of, make_private_folder
+from collections_supervisor.system.ownership import OthersFolderError, require_own
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -40,11 +41,12 @@ async def append_beat(
 ) -> Path:
     """Append one beat to the agent's (first) log and return its path; the log and its folder are created if missing.
 
-    Raises NoHeartbeatLogError, or OSError if it cannot be written.
+    Raises NoHeartbeatLogError, OSError if it cannot be written, or OthersFolderError if root would make a log for another user.
     """
     path = _log_of(config)
     if path is None:
         raise NoHeartbeatLogError(f"agent {config.name} has no heartbeat log to write to")
+    _require_own_log(path)
     await make_private_folder(path.parent)
     await append_line(path, encode_beat(now, status=status, until=until, message=message, pid=pid))
     return path
@@ -61,7 +63,7 @@ async def run_and_beat(config: AgentConfig, argv: Sequence[str], *, clock: Clock
     async def beat(status: BeatStatus, message: str = "") -> None:
         try:
             await append_beat(config, now=clock.now().wall, status=status, message=message, pid=os.getpid())
-        except NoHeartbeatLogError as error:
+        except (NoHeartbeatLogError, OthersFolderError) as error:
             complain(str(error))
         except OSError as error:
             complain(f"cannot write {_log_of(config)}: {cause_of(error)}")
@@ -89,6 +91,12 @@ def parse_until(text: str, *, now: datetime) -> datetime:
     if instant is None:
         raise ValueError(f"neither a time nor a duration: {text!r}")
     return instant
+
+
+def _require_own_log(path: Path) -> None:
+    """Raise OthersFolderError if root would make this log; one that is there stays its owner's."""
+    if not os.path.lexists(path):
+        require_own(path.parent)
 
 
 def _log_of(config: AgentConfig) -> Path | None:

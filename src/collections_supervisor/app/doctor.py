@@ -32,6 +32,7 @@ from collections_supervisor.escalation.http_answer import Answer
 from collections_supervisor.escalation.http_post import Request, post
 from collections_supervisor.system.clock import SystemClock
 from collections_supervisor.system.files import cause_of
+from collections_supervisor.system.ownership import OthersFolderError, require_own
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_arguments import read_arguments
 from collections_supervisor.system.process_command import run_command
@@ -180,8 +181,20 @@ class Doctor:
 
     async def _state(self) -> AsyncIterator[Check]:
         folder = self._config.supervisor.state_dir
+        others_folder = await self._others_folder()
+        if others_folder is not None:
+            yield checks.others_state(others_folder.fact, others_folder.advice)
+            return
         exists, problem = await hop(_POOL, try_to_write, folder)
         yield checks.state(folder, problem, exists=exists)
+
+    async def _others_folder(self) -> OthersFolderError | None:
+        """Why nothing of this user's is to be written into the state folder."""
+        try:
+            await hop(_POOL, partial(require_own, self._config.supervisor.state_dir))
+        except OthersFolderError as error:
+            return error
+        return None
 
     async def _socket(self) -> AsyncIterator[Check]:
         yield checks.socket_path(os.fsencode(self._config.supervisor.state_dir / SOCKET), LONGEST_SOCKET)
@@ -224,6 +237,10 @@ class Doctor:
             yield check
 
     async def _notify_test(self) -> AsyncIterator[Check]:
+        others_folder = await self._others_folder()
+        if others_folder is not None:
+            yield others.untested(others_folder.advice)
+            return
         tested = await try_channels(self._config, self._environ, self._clock)
         for one in tested:
             yield others.notified(one.name, one.problem, one.seconds)

@@ -160,6 +160,11 @@ def state(folder: Path, problem: str, *, exists: bool) -> Check:
     return Check(name="state", result="fail", found=f"{folder} cannot be {'written' if exists else 'made'}: {problem}", fix=fix)
 
 
+def others_state(fact: str, advice: str) -> Check:
+    """Root looks at the state of another user's supervisor, and must not write there."""
+    return Check(name="state", result="fail", found=fact, fix=advice)
+
+
 def socket_path(path: bytes, longest: int) -> Check:
     """Whether the control socket's path fits into a socket's address."""
     if len(path) <= longest:

@@ -110,6 +110,11 @@ def notified(name: str, problem: str, seconds: float) -> Check:
     return Check(name="test notice", result="fail", found=f"{name} did not take it: {problem}", fix=fix)
 
 
+def untested(advice: str) -> Check:
+    """No notice was sent: that it arrived could not be kept where the supervisor looks."""
+    return Check(name="test notice", result="fail", found="not sent: what it proves could not be kept", fix=advice)
+
+
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 160 else f"{line[:159]}…"

@@ -5,7 +5,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from collections_supervisor.app.told import UnknownStateError
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
 from collections_supervisor.system.files import cause_of
-from collections_supervisor.system.lock import Lock, wait_for_lock
+from collections_supervisor.system.lock import Lock, LockHeldError, find_holder, wait_for_lock
 from collections_supervisor.system.log_faults import faults_of
 from collections_supervisor.system.logs import LogSystem, open_log
+from collections_supervisor.system.ownership import OthersFolderError, require_own
 
 STDOUT = 1
 STDERR = 2
@@ -36,26 +37,41 @@ class LaunchError(Exception):
 
 
 def prepare_state(folder: Path, *, once: bool = False, dry: bool = False) -> Lock:
-    """Make the state folder if it is missing, private, and take its lock; raises OSError or LockHeldError."""
+    """Make the state folder if it is missing, private, and take its lock.
+
+    Raises OSError, LockHeldError, or OthersFolderError where root would take it from another user's supervisor.
+    """
+    path = folder / "supervisor.lock"
+    try:
+        require_own(folder)
+    except OthersFolderError:
+        # One that runs there can be asked, or reported of, and writes by itself.
+        with suppress(OSError):
+            holder = find_holder(path)
+            if holder is not None and not holder.once:
+                raise LockHeldError(path, holder.pid) from None
+        raise
     # One that exists keeps its mode: it may be somebody else's too, and all files of ours are private anyway.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not dry:
         (folder / "actions").mkdir(mode=0o700, exist_ok=True)
     # A daemon waits for sweeps however long they take: each ends by itself, and then somebody has to watch.
-    return wait_for_lock(folder / "supervisor.lock", once=once, seconds=SWEEP_WAITS if once else math.inf)
+    return wait_for_lock(path, once=once, seconds=SWEEP_WAITS if once else math.inf)
 
 
 @contextmanager
 def launched(
     config: Config, environ: Mapping[str, str], *, once: bool = False, dry: bool = False
 ) -> Iterator[tuple[Run, LogSystem]]:
-    """A run and its log, with the lock held meanwhile; raises LaunchError or LockHeldError."""
+    """A run and its log, with the lock held meanwhile; raises LaunchError, LockHeldError, or UnknownStateError if `once`."""
     _occupy_standard_streams()
     folder = config.supervisor.state_dir
     lock: Lock | None = None
     unusable = ""
     try:
         lock = prepare_state(folder, once=once, dry=dry)
+    except OthersFolderError as error:
+        raise (UnknownStateError if once else LaunchError)(str(error)) from error
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise LaunchError(f"supervisor.state_dir: {error.filename or folder} cannot be used: {cause_of(error)}") from error
