@@ -185,6 +185,24 @@ def test_a_supervisor_that_runs_with_another_state_folder_is_told(site: Any) -> 
     assert daemon.stop() == 0
 
 
+def test_a_supervisor_of_others_says_nothing_about_a_process_that_ours_is_to_start(site: Any) -> None:
+    site.beat(WATCHER)
+    site.configure([{"name": WATCHER, **TELL_ONLY}], supervisor={"state_dir": "elsewhere"})
+    (site.root / "supervisor.toml").rename(site.root / "others.toml")
+    daemon = site.run("--config", str(site.root / "others.toml"))
+    daemon.wait_for("supervisor.ready")
+    owned = {"name": MAILER, "restart": {"kind": "process", "command": ["sleep", "1"]}}
+    site.configure([owned, {"name": WATCHER, **TELL_ONLY}])
+    checks = examine(site, status=0)
+    assert [one["result"] for one in checks("agents")] == ["note", "ok"]
+    assert daemon.stop() == 0
+    # With our own one it has had its chance.
+    daemon = site.run()
+    daemon.wait_for("supervisor.ready")
+    assert [one["result"] for one in examine(site, status=1)("agents")] == ["fail", "ok"]
+    assert daemon.stop() == 0
+
+
 # --- The test notice ---
 
 

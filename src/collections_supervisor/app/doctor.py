@@ -149,11 +149,12 @@ class Doctor:
 
     async def _agents(self) -> AsyncIterator[Check]:
         now = self._clock.now()
+        ours = any(service.state_dir == self._config.supervisor.state_dir for service in self._running)
         found: dict[str, Check] = {}
 
         async def look(agent: AgentConfig) -> None:
             reading = await HeartbeatReader(agent).read(now)
-            found[agent.name] = checks.beaten(agent, reading, now.wall, self._command, running=bool(self._running))
+            found[agent.name] = checks.beaten(agent, reading, now.wall, self._command, running=ours)
 
         async with anyio.create_task_group() as tasks:
             for agent in self._config.agents:

@@ -96,7 +96,7 @@ def gateway(url: str, problem: str) -> Check:
 
 
 def beaten(policy: AgentConfig, reading: Reading, now: datetime, command: str, *, running: bool) -> Check:
-    """Whether this agent has ever beaten; `command` calls this program with this configuration, `running`: a supervisor does."""
+    """Whether this agent has ever beaten; `command` calls this program with this configuration, `running`: its supervisor."""
     name, where = policy.name, _sources(policy)
     if not policy.sources:
         return Check(name="agents", result="ok", found=f"{name} is judged by being alive")
