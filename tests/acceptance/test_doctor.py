@@ -23,14 +23,17 @@ Check = dict[str, str]
 
 
 class Gateway(ThreadingHTTPServer):
-    """Answers as OpenClaw's gateway does when it is asked for its health."""
+    """Answers as OpenClaw's gateway does when it is asked for its health, or as anything else that speaks HTTP."""
 
     daemon_threads = True
+    answer = 200
 
 
 class Healthy(BaseHTTPRequestHandler):
+    server: Gateway
+
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/healthz" else 404)
+        self.send_response(self.server.answer if self.path == "/healthz" else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -39,14 +42,20 @@ class Healthy(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    """Where a gateway answers."""
+def gateway() -> Iterator[Gateway]:
+    """What answers in the place of OpenClaw's."""
     with Gateway(("127.0.0.1", 0), Healthy) as server:
         thread = Thread(target=lambda: server.serve_forever(poll_interval=0.01))
         thread.start()
-        yield server.server_port
+        yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def port(gateway: Gateway) -> int:
+    """Where a gateway answers."""
+    return gateway.server_port
 
 
 def examine(site: Any, *arguments: str, status: int, through: tuple[str, ...] = ()) -> Callable[..., list[Check]]:
@@ -83,6 +92,14 @@ def test_a_good_fresh_set_up_has_nothing_to_be_mended_or_looked_at(site: Any, po
         "channels", "delivery",
     }  # fmt: skip
     assert set(site.tree()) == set(before), "it leaves nothing behind"
+
+
+@pytest.mark.parametrize("answer", [404, 401, 204, 503])
+def test_whatever_else_speaks_http_is_no_gateway(site: Any, gateway: Gateway, answer: int) -> None:
+    gateway.answer = answer
+    [check] = examine(site, status=1, through=good(site, gateway.server_port))("gateway")
+    assert (check["result"], check["found"].partition(f"{gateway.server_port}: ")[2][:8]) == ("fail", f"HTTP {answer}")
+    assert "OPENCLAW_GATEWAY_PORT" in check["fix"]
 
 
 def test_people_get_what_to_do_below_what_is_wrong(site: Any) -> None:

@@ -55,7 +55,9 @@ def test_a_configuration_without_programs_is_sound() -> None:
 
 
 def test_a_gateway_answers_or_does_not() -> None:
-    assert checks.gateway("http://127.0.0.1:18789", "").result == "ok"
+    assert checks.gateway("http://127.0.0.1:18789", 200).result == "ok"
+    stranger = checks.gateway("http://127.0.0.1:18789", 404)
+    assert (stranger.result, stranger.found.partition("18789: ")[2]) == ("fail", "HTTP 404, and a gateway that is well says 200")
     silent = checks.gateway("http://127.0.0.1:18789", "connection refused")
     assert silent.result == "fail"
     assert "http://127.0.0.1:18789" in silent.found

@@ -142,8 +142,7 @@ class Doctor:
         url = gateway_url(self._config, self._environ, settings)
         # Its programs take seconds, and minutes when it is down; HTTP tells at once.
         answer = await post(_POOL, Request(url=f"{url}/healthz", method="GET"), GATEWAY_DEADLINE)
-        problem = (f"HTTP {answer.status}" if answer.status >= 500 else "") if isinstance(answer, Answer) else answer.reason
-        yield checks.gateway(url, problem)
+        yield checks.gateway(url, answer.status if isinstance(answer, Answer) else answer.reason)
 
     # --- Heartbeats ---
 

@@ -19,6 +19,9 @@ Result = Literal["ok", "note", "warn", "fail"]
 EARLIEST, LATEST = 2026, 2100
 """Years outside of which a clock is wrong: nobody had this program before."""
 
+HEALTHY = 200
+"""The HTTP status by which a gateway says that it is well."""
+
 AHEAD = timedelta(minutes=1)
 """How far a file's time may lie in the future: network file systems go by the server's clock."""
 
@@ -82,13 +85,15 @@ def programs(found: Sequence[Program]) -> Iterator[Check]:
         yield Check(name="commands", result="ok", found="the configuration names none")
 
 
-def gateway(url: str, problem: str) -> Check:
-    """Whether OpenClaw's gateway answers; `problem` says why not."""
-    if not problem:
+def gateway(url: str, answer: int | str) -> Check:
+    """Whether OpenClaw's gateway answers: the HTTP status of its health, or why there is none."""
+    if answer == HEALTHY:
         return Check(name="gateway", result="ok", found=f"OpenClaw's gateway answers at {url}")
     fix = (
         "start it (openclaw gateway start), or name its port: OPENCLAW_GATEWAY_PORT, or gateway.port of ~/.openclaw/openclaw.json"
     )
+    # Anything at all may listen there: what is no gateway knows nothing of its health.
+    problem = answer if isinstance(answer, str) else f"HTTP {answer}, and a gateway that is well says {HEALTHY}"
     return Check(name="gateway", result="fail", found=f"OpenClaw's gateway does not answer at {url}: {problem}", fix=fix)
 
 
