@@ -164,6 +164,7 @@ def _ask(whom: Target, request: "Request", timeout: float | None = None) -> "Rep
 
 def _ask_or_write(whom: Target, request: "Request") -> "Reply":
     """Ask the supervisor; where none runs, write what the next one finds."""
+    from collections_supervisor.app.elsewhere import ElsewhereError
     from collections_supervisor.app.launch import LaunchError
     from collections_supervisor.app.told import UnknownStateError
     from collections_supervisor.app.unattended import decide
@@ -185,6 +186,8 @@ def _ask_or_write(whom: Target, request: "Request") -> "Reply":
             return ask_patiently(whom.state_dir, request, STARTING)
         except ControlError as error:
             fail(LOCKED, f"{held}, and takes no commands: {error}")
+    except ElsewhereError as error:
+        fail(LOCKED, str(error))
     except (LaunchError, UnknownStateError) as error:
         fail(UNHEALTHY, str(error))
 

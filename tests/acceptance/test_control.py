@@ -143,6 +143,35 @@ def test_hang_ups_without_end_are_one_reload_after_the_other(site: Any) -> None:
     assert 2 <= len(daemon.of("supervisor.reloaded")) <= 201
 
 
+def test_a_folder_that_waits_for_a_restart_is_not_taken_for_that_of_a_supervisor_that_is_down(site: Any) -> None:
+    site.beat("mailer")
+    site.configure([{"name": "mailer", **TELL_ONLY}], heartbeats={"dir": "heartbeats", "timeout": "1h"})
+    daemon = site.run()
+    daemon.wait_for("supervisor.ready")
+    text = (site.root / "supervisor.toml").read_text()
+    (site.root / "supervisor.toml").write_text(text.replace('"state"', '"elsewhere"'))
+    daemon.send(signal.SIGHUP)
+    assert daemon.wait_for("supervisor.reloaded")["restart_needed"] == ["supervisor.state_dir"]
+    for words in (["pause", "mailer"], ["pause", "--all"], ["resume", "mailer"], ["ack", "mailer"]):
+        refused = command(site, *words)
+        assert (refused.returncode, refused.stdout) == (75, ""), words
+        assert f"process {daemon.process.pid} " in refused.stderr
+        assert f"keeps its state in {site.state}" in refused.stderr
+        assert str(site.root / "elsewhere") in refused.stderr
+    assert not (site.root / "elsewhere").exists()
+    checks = json.loads(command(site, "doctor", "--json").stdout)["checks"]
+    [warning] = [check for check in checks if check["name"] == "service" and check["result"] == "warn"]
+    assert f"process {daemon.process.pid} runs" in warning["found"]
+    assert f"keeps its state in {site.state}" in warning["found"]
+    # As soon as both agree again it is the running one that hears it.
+    (site.root / "supervisor.toml").write_text(text)
+    assert "mailer is paused" in done(site, "pause", "mailer")
+    site.shown("mailer", status="paused")
+    assert daemon.stop() == 0
+    (site.root / "supervisor.toml").write_text(text.replace('"state"', '"elsewhere"'))
+    assert "the next one finds it" in command(site, "pause", "mailer").stdout
+
+
 # --- Commands ---
 
 

@@ -128,6 +128,34 @@ def test_a_supervisor_that_runs_is_read_by_its_own_configuration_and_surrounding
     assert f"/home/ann/.cache/novotechno-collections/heartbeats/{AGENT}.log" in service.watches
 
 
+@needs_proc
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_supervisor_keeps_its_state_where_its_lock_lies_whatever_its_configuration_says_by_now(
+    tmp_path: Path, removed: bool
+) -> None:
+    write(tmp_path / "x.toml", f'[supervisor]\nstate_dir = "new"\n[[agents]]\nname = "{AGENT}"\n')
+    lock = write(tmp_path / "old" / "supervisor.lock", "7\n")
+    (tmp_path / "alias").symlink_to("old")
+    with subprocess.Popen(
+        ["sh", "-c", "exec 9<alias/supervisor.lock; echo; read line"],
+        cwd=tmp_path,
+        env={"HOME": "/home/ann", "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        if removed:
+            lock.unlink()
+        arguments = {process.pid: ["collections-supervisor", "--config", "x.toml"]}
+        [moved] = running_services(arguments)
+        write(tmp_path / "x.toml", f'[supervisor]\nstate_dir = "alias"\n[[agents]]\nname = "{AGENT}"\n')
+        [spelt] = running_services(arguments)
+        process.kill()
+    assert (moved.path, moved.state_dir, moved.known) == (tmp_path / "x.toml", tmp_path / "old", True)
+    assert spelt.state_dir == tmp_path / "alias", "by the name that the configuration has for it"
+
+
 def hidden(*arguments: str) -> Service:
     """A supervisor whose surroundings cannot be seen, as those of another user's process."""
     [service] = running_services({999_999_999: ["collections-supervisor", *arguments]})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collections_supervisor.system.process_arguments import read_arguments, read_surroundings
+from collections_supervisor.system.process_arguments import read_arguments, read_open_files, read_surroundings
 from collections_supervisor.system.process_table import HERE, Facilities
 
 ARGUMENTS = ["--name", "it's odd", "", "ü"]
@@ -48,6 +48,18 @@ def test_the_surroundings_of_a_process_are_its_folder_and_its_environment(
     assert {name: environ[name] for name in ("ONE", "TWO")} == {"ONE": "a=b", "TWO": ""}
 
 
+@pytest.mark.skipif(not HERE.procfs, reason="there is no /proc")
+def test_open_files_are_told_by_their_names_also_when_those_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "kept open"
+    with path.open("w"):
+        assert path in read_open_files(os.getpid())
+        path.unlink()
+        assert path in read_open_files(os.getpid())
+    assert path not in read_open_files(os.getpid())
+
+
 def test_what_is_not_there_has_none() -> None:
     with pytest.raises(OSError, match="No such file"):
         read_surroundings(999_999_999)
+    with pytest.raises(OSError, match="No such file"):
+        read_open_files(999_999_999)

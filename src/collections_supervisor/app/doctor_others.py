@@ -17,8 +17,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     config: str
     """The file it was started with, in words."""
+    path: Path | None = None
+    """That file; None where there is none, or none that can be told."""
     state_dir: Path | None = None
     """None where it cannot be told."""
+    known: bool = False
+    """Its lock was seen, or that it has none yet; otherwise `state_dir` is what the file says by now."""
     watches: frozenset[str] = frozenset()
     """What it looks at and restarts, see `watched`."""
     why: str = ""

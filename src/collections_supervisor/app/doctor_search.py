@@ -22,7 +22,7 @@ from collections_supervisor.app.other_watchdogs import (
 from collections_supervisor.config.loader import find_config, load
 from collections_supervisor.config.problems import ConfigError
 from collections_supervisor.system.files import cause_of
-from collections_supervisor.system.process_arguments import read_surroundings
+from collections_supervisor.system.process_arguments import read_open_files, read_surroundings
 from collections_supervisor.system.process_table import Process, read_markers, read_table
 
 _CRONTABS = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "var/spool/cron/*", "usr/lib/cron/tabs/*")
@@ -40,6 +40,7 @@ _SCRIPT = re.compile(r"(?<![\w.])/[^\s'\";|&<>()]+")
 _PROGRAM = re.compile(r"/node_modules/|/site-packages/|\.[cm]?js$")
 """Programs of others that are text: OpenClaw's own says how to restart it."""
 
+LOCK = "supervisor.lock"
 _NOBODYS_HOME = "/home of whoever runs it"
 
 
@@ -153,12 +154,26 @@ def _service(pid: int, arguments: Sequence[str]) -> Service:
     try:
         config = load(path, environ=theirs, agents_flag=option(arguments, "--agents")).config
     except ConfigError as error:
-        return Service(pid=pid, config=str(path), why=str(error).splitlines()[0])
-    if config.supervisor.state_dir.is_relative_to(_NOBODYS_HOME):
-        return Service(pid=pid, config=str(path), why=f"it lies below its user's home, and {hidden}")
+        return Service(pid=pid, config=str(path), path=path, why=str(error).splitlines()[0])
+    state_dir, known = _kept_in(pid, config.supervisor.state_dir)
+    if state_dir.is_relative_to(_NOBODYS_HOME):
+        return Service(pid=pid, config=str(path), path=path, why=f"it lies below its user's home, and {hidden}")
     return Service(
         pid=pid,
         config=str(path) if path is not None else "built-in values",
-        state_dir=config.supervisor.state_dir,
+        path=path,
+        state_dir=state_dir,
+        known=known,
         watches=watched(config.agents),
     )
+
+
+def _kept_in(pid: int, configured: Path) -> tuple[Path, bool]:
+    """Where a supervisor keeps its state, and whether that is more than what its file says by now, heeded only at a start."""
+    try:
+        locks = [path for path in read_open_files(pid) if path.name == LOCK]
+    except OSError:
+        return configured, False
+    if not locks or os.path.realpath(configured / LOCK) == str(locks[0]):
+        return configured, True
+    return locks[0].parent, True

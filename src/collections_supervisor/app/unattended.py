@@ -15,6 +15,7 @@ from collections_supervisor.agents.state import Answer
 from collections_supervisor.agents.turn import Turn
 from collections_supervisor.agents.view import view
 from collections_supervisor.app.briefing import channels_of
+from collections_supervisor.app.elsewhere import require_nobody_elsewhere
 from collections_supervisor.app.launch import launched
 from collections_supervisor.app.memory import Memory, recall
 from collections_supervisor.app.operator import LONGEST, acknowledged, nobody, nothing_open, told_of_all
@@ -33,10 +34,11 @@ LATER = "; no supervisor runs: the next one finds it"
 
 
 def decide(config: Config, request: Request, environ: Mapping[str, str]) -> Reply:
-    """Do what can be done without a supervisor: pause, resume and ack. Raises LockHeldError where one runs.
+    """Do what can be done without a supervisor: pause, resume and ack. Raises LockHeldError or ElsewhereError where one runs.
 
     A single sweep under way is waited for. Raises LaunchError and UnknownStateError where the state folder cannot be used.
     """
+    require_nobody_elsewhere(config)
     with launched(config, environ, once=True) as (run, _):
         run.log.info(
             "control.request",

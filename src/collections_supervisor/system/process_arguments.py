@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from collections_supervisor.system.process_table import HERE, Facilities, run_ps
@@ -24,6 +25,15 @@ def read_surroundings(pid: int) -> tuple[Path, dict[str, str]]:
     folder = Path(f"/proc/{pid}/cwd").readlink()
     variables = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")
     return folder, {name: value for name, equals, value in (each.partition("=") for each in variables) if equals}
+
+
+def read_open_files(pid: int) -> list[Path]:
+    """What a process has open by a name, as that is now; raises OSError where it cannot be seen."""
+    folder, found = Path(f"/proc/{pid}/fd"), []
+    for number in os.listdir(folder):  # noqa: PTH208 - as in process_table
+        with suppress(OSError):  # closed meanwhile
+            found.append(Path(os.readlink(folder / number).removesuffix(" (deleted)")))  # noqa: PTH115 - sockets are no paths
+    return found
 
 
 def _from_procfs() -> Iterator[tuple[int, list[str]]]:
