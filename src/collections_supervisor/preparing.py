@@ -23,6 +23,7 @@ from collections_supervisor.terminal import INTERRUPTED, OK, UNHEALTHY, USAGE, O
 @click.pass_obj
 def check(options: Options, show_effective: bool, as_diff: bool, schema: str | None) -> None:
     """Validate the configuration; exit 0 if it is sound, 78 with every fault named if not."""
+    from collections_supervisor.app.tokens import missing_tokens
     from collections_supervisor.config.effective import format_effective
 
     if schema is not None:
@@ -33,7 +34,10 @@ def check(options: Options, show_effective: bool, as_diff: bool, schema: str | N
         click.echo(schemas.schema(schema))
         return
     loaded = load(*options)
-    for warning in loaded.warnings:
+    tokens = missing_tokens(loaded.config.escalation.channels, os.environ)
+    elsewhere = "whoever starts the supervisor, such as a service, may set it"
+    warnings = [*loaded.warnings, *(f"{each} here; {elsewhere}" for each in tokens)]
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     if as_diff:
         steering.show_diff(loaded)
@@ -43,7 +47,7 @@ def check(options: Options, show_effective: bool, as_diff: bool, schema: str | N
         return
     where = loaded.config.path or "built-in values"
     names = ", ".join(agent.name for agent in loaded.config.agents)
-    click.echo(f"{where}: sound; agents: {names}; warnings: {len(loaded.warnings)}")
+    click.echo(f"{where}: sound; agents: {names}; warnings: {len(warnings)}")
 
 
 @click.command()

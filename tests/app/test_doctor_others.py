@@ -86,15 +86,41 @@ COMMAND, WEBHOOK = CommandChannel(command=("x",)), WebhookChannel(url="https://e
     ],
 )
 def test_one_channel_only_is_told(channels: tuple[Channel, ...], result: str) -> None:
-    [check] = others.channels(channels, [])
+    [check] = others.channels(channels)
     assert check.result == result
     assert bool(check.fix) == (result == "warn")
 
 
-def test_a_token_that_is_not_set_here_is_noted() -> None:
-    _, note = others.channels((COMMAND, WEBHOOK), ["HOOK_TOKEN"])
-    assert note.result == "note"
-    assert "HOOK_TOKEN" in note.found
+HOOKED = (COMMAND, WebhookChannel(url="https://example.org", token_env="HOOK_TOKEN"))
+
+
+@pytest.mark.parametrize(
+    ("has", "running", "places", "result"),
+    [
+        ({}, None, [], "fail"),
+        ({}, None, ["/etc/x/environment"], "note"),
+        ({"HOOK_TOKEN": "x"}, None, [], "ok"),
+        # What the supervisor that runs has counts, and not what whoever asks has.
+        ({"HOOK_TOKEN": "x"}, {"variables": frozenset({"PATH"})}, ["/etc/x/environment"], "fail"),
+        ({}, {"variables": frozenset({"HOOK_TOKEN"})}, [], "ok"),
+        # One whose environment is hidden says nothing.
+        ({}, {"variables": None}, ["/etc/x/environment"], "note"),
+    ],
+)
+def test_a_token_is_looked_for_where_the_supervisor_has_it(
+    has: dict[str, str], running: dict[str, object] | None, places: list[str], result: str
+) -> None:
+    services = [Service(**{"pid": 7, "config": "x", **running})] if running is not None else []  # type: ignore[arg-type]
+    [check] = others.tokens(HOOKED, has, services, places)
+    assert check.result == result
+    assert "HOOK_TOKEN" in check.found
+    if result != "ok":
+        assert "escalation.channels[1]" in check.found
+        assert (places[0] if places else "/etc/collections-supervisor/environment") in check.fix
+
+
+def test_channels_without_tokens_need_none() -> None:
+    assert list(others.tokens((COMMAND, WEBHOOK), {}, [], [])) == []
 
 
 def test_a_channel_that_never_delivered_is_noted_with_how_to_prove_it() -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from collections_supervisor.app.doctor_others import Service
-from collections_supervisor.app.doctor_search import among_processes, in_crontab, in_files, running_services
+from collections_supervisor.app.doctor_search import (
+    among_processes,
+    environments,
+    in_crontab,
+    in_files,
+    running_services,
+)
 from collections_supervisor.app.other_watchdogs import Quarry
 from collections_supervisor.system.process_arguments import read_arguments
 from collections_supervisor.system.process_table import HERE
@@ -71,6 +77,20 @@ def test_launch_agents_are_read(tmp_path: Path) -> None:
     write(path.with_name("broken.plist"), "<plist")
     write(path.with_name("list.plist"), plistlib.dumps([AGENT]).decode())
     assert found(tmp_path, tmp_path / "home") == [(str(path), f"looks after {AGENT}")]
+
+
+def test_services_of_ours_tell_from_where_they_have_their_variables(tmp_path: Path) -> None:
+    home, start = tmp_path / "home", "ExecStart=/opt/bin/collections-supervisor --config /etc/x.toml"
+    write(tmp_path / "etc/systemd/system/a.service", f"[Service]\nEnvironmentFile=-/etc/a\n{start}\nEnvironmentFile=/etc/b\n")
+    bare = write(home / ".config/systemd/user/b.service", f"[Service]\n{start}\n")
+    write(tmp_path / "etc/systemd/system/sweep.service", f"[Service]\nEnvironmentFile=/etc/c\n{start} --health-check\n")
+    write(tmp_path / "etc/systemd/system/odd.service", "[Service]\nEnvironmentFile=/etc/d\nExecStart=/bin/sh -c 'it\n")
+    plist = home / "Library" / "LaunchAgents" / "ours.plist"
+    plist.parent.mkdir(parents=True)
+    plist.write_bytes(plistlib.dumps({"ProgramArguments": ["/opt/bin/collections-supervisor", "--config", "/x.toml"]}))
+    found = ["/etc/a", "/etc/b", f"Environment= of {bare}", f"EnvironmentVariables of {plist}"]
+    assert list(environments(tmp_path, home)) == found
+    assert list(environments(tmp_path, None)) == found[:2]
 
 
 def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:

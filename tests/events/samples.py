@@ -163,6 +163,11 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
             "duration_ms": 4.25,
         },
     ),
+    "config.token_missing": (
+        "warning",
+        "escalation.channels[1]: the variable ALERT_TOKEN, which is to hold the token, is not set: nobody is told this way",
+        {"variable": "ALERT_TOKEN", "channels": ["escalation.channels[1]"]},
+    ),
     "control.request": (
         "info",
         f"user 1000 asked for pause payment-watcher until {STAMP}: maintenance",

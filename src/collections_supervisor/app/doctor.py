@@ -84,6 +84,7 @@ class Doctor:
             ("other watchdogs", self._watchdogs),
             ("service", self._services),
             ("channels", self._channels),
+            ("tokens", self._tokens),
             *tested,
             ("delivery", self._proofs),
         ]
@@ -232,8 +233,13 @@ class Doctor:
             yield check
 
     async def _channels(self) -> AsyncIterator[Check]:
-        tokens = sorted(name for name in secrets_of(self._config) if not self._environ.get(name))
-        for check in others.channels(self._config.escalation.channels, tokens):
+        for check in others.channels(self._config.escalation.channels):
+            yield check
+
+    async def _tokens(self) -> AsyncIterator[Check]:
+        places = await _listed(partial(search.environments, self._root, self._home))
+        ours = [service for service in self._running if service.state_dir == self._config.supervisor.state_dir]
+        for check in others.tokens(self._config.escalation.channels, self._environ, ours, places):
             yield check
 
     async def _notify_test(self) -> AsyncIterator[Check]:

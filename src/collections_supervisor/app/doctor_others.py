@@ -7,8 +7,12 @@ from pathlib import Path
 import msgspec
 
 from collections_supervisor.app.doctor_checks import NAMED, Check, listed
+from collections_supervisor.app.tokens import missing_tokens
 from collections_supervisor.config.schema import AgentConfig, Channel
 from collections_supervisor.system.clock import span
+
+ENVIRONMENT = "/etc/collections-supervisor/environment"
+"""Where config/systemd/collections-supervisor.service has its variables from."""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +29,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """Its lock was seen, or that it has none yet; otherwise `state_dir` is what the file says by now."""
     watches: frozenset[str] = frozenset()
     """What it looks at and restarts, see `watched`."""
+    variables: frozenset[str] | None = None
+    """The names of those that it was started with, but for blank ones; None where they cannot be seen."""
     why: str = ""
     """Why it cannot be told."""
 
@@ -77,8 +83,8 @@ def services(folder: Path, watches: Collection[str], running: Sequence[Service])
         yield Check(name="service", result="note", found="no supervisor of these agents runs at this moment", fix=fix)
 
 
-def channels(configured: Sequence[Channel], unset: Sequence[str]) -> Iterator[Check]:
-    """Whether somebody can be told in more than one way; `unset` are the variables for tokens that are not set here."""
+def channels(configured: Sequence[Channel]) -> Iterator[Check]:
+    """Whether somebody can be told in more than one way."""
     kinds = [str(channel.__struct_config__.tag) for channel in configured]
     fix = 'add one to escalation.channels that works without the others, such as { kind = "command", command = ["…"] }'
     if not kinds:
@@ -90,9 +96,31 @@ def channels(configured: Sequence[Channel], unset: Sequence[str]) -> Iterator[Ch
         yield Check(name="channels", result="warn", found=found, fix=fix)
     else:
         yield Check(name="channels", result="ok", found=f"{len(kinds)}: {', '.join(kinds)}")
-    for name in unset:
-        found = f"the variable {name}, which is to hold a token, is not set in this shell"
-        yield Check(name="channels", result="note", found=found, fix=f"see to it that the service has {name}")
+
+
+def tokens(
+    configured: Sequence[Channel], here: Mapping[str, str], ours: Sequence[Service], places: Sequence[str]
+) -> Iterator[Check]:
+    """Whether the supervisor has the tokens that channels need: the one that runs, else one that would be started from `here`.
+
+    `places` are those from which an installed service has its environment.
+    """
+    seen = next((service for service in ours if service.variables is not None), None)
+    has = here if seen is None else dict.fromkeys(seen.variables or (), "set")
+    who = "this shell" if seen is None else f"process {seen.pid}, the supervisor"
+    missing = missing_tokens(configured, has)
+    for each in missing:
+        fix = f"see to it that the service reads {each.variable}=… from {listed(places or [ENVIRONMENT])} (mode 0600)"
+        if seen is not None:
+            yield Check(
+                name="tokens", result="fail", found=f"{each} for {who}: nobody is told this way", fix=f"{fix}; restart it"
+            )
+        elif places:
+            yield Check(name="tokens", result="note", found=f"{each} in {who}; the service may have it", fix=fix)
+        else:
+            yield Check(name="tokens", result="fail", found=f"{each} in {who}", fix=f"export {each.variable}; later on {fix}")
+    if not missing and (needed := [each.variable for each in missing_tokens(configured, {})]):
+        yield Check(name="tokens", result="ok", found=f"{who} has {listed(needed)}")
 
 
 def proofs(names: Sequence[str], proven: Mapping[str, datetime], now: datetime, command: str) -> Iterator[Check]:

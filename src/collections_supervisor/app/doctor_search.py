@@ -3,6 +3,7 @@
 import os
 import plistlib
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -36,6 +37,7 @@ _LARGEST = 64 << 10
 """Bytes of a file that somebody wrote by hand."""
 
 _MOST_FILES = 2000
+_ENVIRONMENT_FILE = re.compile(r"^\s*EnvironmentFile\s*=\s*(\S+)\s*$", re.MULTILINE)
 _SCRIPT = re.compile(r"(?<![\w.])/[^\s'\";|&<>()]+")
 _PROGRAM = re.compile(r"/node_modules/|/site-packages/|\.[cm]?js$")
 """Programs of others that are text: OpenClaw's own says how to restart it."""
@@ -132,6 +134,26 @@ def _commands_in_plist(path: Path) -> Iterator[str]:
         yield " ".join(str(argument) for argument in arguments)
 
 
+def environments(root: Path, home: Path | None) -> Iterator[str]:
+    """From where the services that run a supervisor of ours have their variables, as far as units and launch agents tell."""
+    for path in _units([*(root / folder for folder in _UNITS), *([home / _HOME_UNITS] if home else [])]):
+        text = _read(path)
+        if any(_supervises(command) for command in commands_in_unit(text)):
+            files = [found.lstrip("-") for found in _ENVIRONMENT_FILE.findall(text)]
+            yield from files or [f"Environment= of {path}"]
+    launch_agents = [*(root / folder for folder in _AGENTS), *([home / _HOME_AGENTS] if home else [])]
+    for path in (path for folder in launch_agents for path in _matching(folder, ("*.plist",))):
+        if any(_supervises(command) for command in _commands_in_plist(path)):
+            yield f"EnvironmentVariables of {path}"
+
+
+def _supervises(command: str) -> bool:
+    try:
+        return own_run(shlex.split(command.lstrip("@-:+!"))) is not None
+    except ValueError:  # an odd quotation mark
+        return False
+
+
 def running_services(arguments: Mapping[int, list[str]]) -> Iterator[Service]:
     """The supervisors that run, and where each keeps its state by its own configuration and surroundings."""
     for pid, argv in arguments.items():
@@ -164,6 +186,7 @@ def _service(pid: int, arguments: Sequence[str]) -> Service:
         path=path,
         state_dir=state_dir,
         known=known,
+        variables=None if hidden else frozenset(name for name, value in theirs.items() if value.strip()),
         watches=watched(config.agents),
     )
 

@@ -12,6 +12,7 @@ from collections_supervisor.app.daemon import open_parts
 from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.progress import show_progress
 from collections_supervisor.app.run import Run
+from collections_supervisor.app.tokens import tell_missing_tokens
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.coordination.coordinator import CRASHES
 from collections_supervisor.messages import ActorCrashed, History, Report
@@ -48,6 +49,7 @@ class Sweep:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, signals)
                 tasks.start_soon(self._shutdown.run)
+                tell_missing_tokens(self.config.escalation.channels, self._run.environ, self._run.log)
                 report = await self._sweep(await open_parts(self._run, self._shutdown))
                 tasks.cancel_scope.cancel()
         return report

@@ -8,6 +8,7 @@ import msgspec
 
 from collections_supervisor.app.parts import Parts
 from collections_supervisor.app.run import Run
+from collections_supervisor.app.tokens import tell_missing_tokens
 from collections_supervisor.config.changes import Changes, compare, in_force
 from collections_supervisor.config.effective import Loaded
 from collections_supervisor.config.loader import load
@@ -158,6 +159,7 @@ class Reloader:
             agents=agents,
             warnings=list(loaded.warnings[:LISTED]),
         )
+        tell_missing_tokens(loaded.config.escalation.channels, self._source.environ, self._log)
 
     def _tell_rejected(self, error: ConfigError | OSError) -> None:
         faults = [str(problem) for problem in error.problems] if isinstance(error, ConfigError) else [str(error)]

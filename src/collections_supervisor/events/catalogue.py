@@ -15,6 +15,7 @@ ROWS: tuple[tuple[type[Line], ...], ...] = (
     (program.SupervisorClockJumped,),
     (program.SupervisorStack,),
     (program.ConfigLoaded, program.ConfigRejected, program.SupervisorReloaded),
+    (program.ConfigTokenMissing,),
     (program.ControlRequest, program.ControlFailed),
     (agents.AgentHeartbeatSeen, agents.AgentHeartbeatMissed),
     (agents.AgentHeartbeatInvalid, agents.AgentHeartbeatUnreadable, agents.AgentHeartbeatUnwritable),

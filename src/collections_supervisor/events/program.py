@@ -167,6 +167,15 @@ class SupervisorReloaded(Line, frozen=True, tag="supervisor.reloaded"):
     duration_ms: float
 
 
+class ConfigTokenMissing(Line, frozen=True, tag="config.token_missing"):
+    """The environment has no such `variable`, whose token these `channels` need: nobody is told through them."""
+
+    level: Literal["warning"]
+    variable: str
+    channels: tuple[str, ...]
+    """Their keys in the configuration."""
+
+
 class ControlRequest(Line, frozen=True, tag="control.request"):
     """A person asked for something (debug, if it only looks)."""
 
