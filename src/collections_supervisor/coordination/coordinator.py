@@ -43,6 +43,13 @@ __all__ = ["CRASHES", "GATHER", "Coordinator", "Fleet", "FleetState", "Ports", "
 GATHER = 0.05
 """Seconds that the first message waits for others, so that many changes at one instant are judged and shown once."""
 
+SHARE = 0.1
+LONGEST = 0.5
+"""The part of the time that judging may take, and the seconds that it waits for that at the most.
+
+A thousand agents whose words are judged one by one would keep all else waiting.
+"""
+
 CRASHES = 3
 """Crashes in a row of one of our own tasks that a human must hear of."""
 
@@ -83,6 +90,8 @@ class Coordinator:
         self._look_until = math.inf
         self._patient_until = -math.inf
         self._judged: Now | None = None
+        self._took = 0.0
+        """Seconds of the last judgement."""
         self._keeping = Keeping(ports.store, ports.clock)
 
     @property
@@ -127,7 +136,7 @@ class Coordinator:
             now = self._clock.now()
             with anyio.move_on_after(max(0.0, self._next_timer(now) - now.mono)):
                 self._apply(await self._hearing.next())
-                await anyio.sleep(GATHER)
+                await anyio.sleep(max(GATHER, min(LONGEST, self._took / SHARE)))
             await self._settle(stopped=False)
 
     async def settle(self, *, stopped: bool = False, patient: bool = False) -> Report:
@@ -149,6 +158,7 @@ class Coordinator:
         await self._judge(now)
         report = self._report(now, stopped=stopped)
         self._tell_ready(report)
+        self._took = self._clock.now().mono - now.mono
         # On disk before anything is sent: a notice whose incident was forgotten would be sent again under another name.
         await self._keeping.save(report, self._state, judged=now.mono, cycle=self._fleet.cycle, stopped=stopped)
         self._sinks.show(report, self._chronicle.note(report, self._known.agents, self._known.audited))

@@ -1,6 +1,6 @@
 """The one snapshot that everything a person sees is rendered from. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -8,7 +8,16 @@ import msgspec
 from collections_supervisor.coordination.incident import Incident
 from collections_supervisor.coordination.incidents import is_acknowledged
 from collections_supervisor.coordination.state import SHARED, FleetState
-from collections_supervisor.messages import AgentReport, BooksAudited, Durations, IncidentReport, Report, Source, Verdict
+from collections_supervisor.messages import (
+    AgentReport,
+    BooksAudited,
+    Durations,
+    EscalationOutcome,
+    IncidentReport,
+    Report,
+    Source,
+    Verdict,
+)
 
 SCHEMA = 1
 
@@ -81,6 +90,13 @@ def incident_report(incident: Incident, at: datetime) -> IncidentReport:
     )
 
 
+def _named(agent: AgentReport, incident: str | None, escalations: Mapping[EscalationOutcome, int]) -> AgentReport:
+    # Most agents have no incident, and a fleet is reported many times a second while it is restarted.
+    if agent.incident == incident and agent.escalations == escalations:
+        return agent
+    return msgspec.structs.replace(agent, incident=incident, escalations=dict(escalations))
+
+
 def build(
     agents: Iterable[AgentReport],
     state: FleetState,
@@ -97,10 +113,7 @@ def build(
     opened = sorted(state.open.values(), key=lambda incident: incident.id)
     of_agent = {name: incident.id for incident in opened for name in incident.agents}
     of_agent |= {incident.agent: incident.id for incident in opened if incident.kind == "agent" and incident.agent is not None}
-    named = tuple(
-        msgspec.structs.replace(agent, incident=of_agent.get(agent.name), escalations=state.escalations.get(agent.name, {}))
-        for agent in agents
-    )
+    named = tuple(_named(agent, of_agent.get(agent.name), state.escalations.get(agent.name, {})) for agent in agents)
     return Report(
         schema=SCHEMA,
         generated_at=at,
