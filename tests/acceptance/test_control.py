@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -103,6 +104,45 @@ def test_another_command_replaces_the_process_and_its_removal_ends_it(site: Any)
     site.until(lambda: not site.is_running(second))
     assert (pid_of(site, "other"), site.is_running(other)) == (other, True)
     assert daemon.of("agent.exited") == []
+
+
+@pytest.mark.parametrize("to_file", [True, False], ids=["to a file", "to the log"])
+def test_a_process_writes_where_a_reload_says_also_beyond_our_violent_end(site: Any, to_file: bool) -> None:
+    path = site.root / "talker.txt"
+    loud = ["sh", "-c", "n=0; while :; do n=$((n+1)); printf '%05000d\\n' $n; sleep 0.01; done"]
+
+    def configure(output: str) -> None:
+        alive = {"heartbeat": {"kind": "none"}}
+        site.configure([{"name": "talker", **alive, "restart": {"kind": "process", "command": loud, "output": output}}])
+
+    before, after = ("log", str(path)) if to_file else (str(path), "log")
+    configure(before)
+    first = site.run()
+    heard(site, first, path, to_file=not to_file)
+    child = pid_of(site, "talker")
+    configure(after)
+    done(site, "reload")
+    site.until(lambda: pid_of(site, "talker") not in (0, child))
+    child = pid_of(site, "talker")
+    heard(site, first, path, to_file=to_file)
+    first.kill()
+    second = site.run()
+    assert second.wait_for("agent.restart.adopted", agent="talker")["pid"] == child
+    # More than a pipe holds: with nobody at its other end it would come to a stand.
+    heard(site, second, path, to_file=to_file)
+    assert (pid_of(site, "talker"), site.is_running(child)) == (child, True)
+    assert second.stop() == 0
+
+
+def heard(site: Any, daemon: Any, path: Path, *, to_file: bool) -> None:
+    """Wait until thirty more lines came where they are to come."""
+    if to_file:
+        size = path.stat().st_size if path.exists() else 0
+        site.until(lambda: path.exists() and path.stat().st_size > size + 30 * 5000)
+    else:
+        daemon.wait_for(
+            "agent.output", agent="talker", after=max([0, *(each["seq"] for each in daemon.of("agent.output"))]), count=30
+        )
 
 
 def test_what_needs_a_restart_is_named_and_the_rest_is_applied(site: Any) -> None:

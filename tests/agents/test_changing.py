@@ -127,7 +127,7 @@ def test_another_command_of_an_owned_process_starts_it_anew(make_world: Make, sc
     change(world, restart=settings)
     world.run(1120.0)
     assert (len(world.starts), world.report().restarts, world.report().status) == (2, 1, "healthy")
-    assert "its command, folder or environment was changed" in world.of("agent.restart.started")[0].message
+    assert "its command, folder, environment or output was changed" in world.of("agent.restart.started")[0].message
 
 
 @pytest.mark.parametrize("settings", [{"stop_grace": 1.0}, {"ok_exit_codes": (3,)}, {"per_hour": 9}, {"timeout": 9.0}])

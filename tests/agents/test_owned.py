@@ -82,6 +82,11 @@ class Bench:
             f"until [ -e {self.folder}/up ]; do sleep 0.01; done"
         )
 
+    def adjust(self, process: OwnedProcess, **restart: Any) -> None:
+        """Have it go by other settings of its restart, as a reload does."""
+        policy = process._policy
+        process.adjust(msgspec.structs.replace(policy, restart=msgspec.structs.replace(policy.restart, **restart)), self.place)
+
     def request(self) -> ActionRequest:
         self._count += 1
         return ActionRequest(action_id=f"worker-{os.getpid()}-{id(self)}-{self._count}", agent="worker", attempt=1)
@@ -576,6 +581,74 @@ async def test_its_output_may_go_into_a_file_that_is_rotated_once_a_cycle(bench:
     assert await with_waiter(process, wait_for_rotation) == [None]
     assert path.with_name("worker.log.1").read_text() == ("x" * 500 + "\n") * 300
     assert bench.said == []
+
+
+@pytest.mark.parametrize("to_file", [True, False], ids=["to a file", "to the log"])
+async def test_another_output_holds_from_its_next_start_on(bench: Bench, to_file: bool) -> None:
+    path = bench.folder / "worker.log"
+    log, file = {"output": None}, {"output": path}
+    before, after = (log, file) if to_file else (file, log)
+    process = bench.python(
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('last of', os.getpid()), os._exit(0)))\n"
+        f"print('one of', os.getpid())\nprint(os.getpid(), file=open('{bench.folder}/pids', 'a'))\ntime.sleep(1000)",
+        **before,
+    )
+    await bench.start(process)
+
+    async def adjust_and_start() -> None:
+        await until(lambda: bench.pids)
+        bench.adjust(process, **after)
+        await bench.start(process)
+
+    assert await with_waiter(process, adjust_and_start) == [None]
+
+    async def close() -> None:
+        await until(lambda: len(bench.pids) == 2)
+        await process.close()
+
+    assert await with_waiter(process, close) == [None]
+    first, second = ([f"one of {pid}", f"last of {pid}"] for pid in bench.pids)
+    in_file = path.read_text().splitlines()
+    assert (bench.said, in_file) == ((first, second) if to_file else (second, first))
+
+
+async def test_one_whose_output_was_changed_is_taken_over_with_the_new_one(bench: Bench) -> None:
+    first = bench.shell(TALKS, output=bench.folder / "worker.log")
+    await bench.start(first)
+    bench.adjust(first, output=None)
+    record = await Earlier(bench, first).record()
+    process = bench.shell(TALKS)
+    tree = await found(process, record)
+    assert tree is not None
+    await process.adopt(record, tree)
+    assert await with_waiter(process, lambda: close_after(process, lambda: len(bench.said) > 20)) == [None]
+
+
+async def test_one_that_is_sought_by_settings_that_changed_meanwhile_is_heard_by_them(bench: Bench) -> None:
+    record = await Earlier(bench, bench.shell(TALKS)).record()
+    process = bench.shell(TALKS, output=bench.folder / "worker.log")
+    bench.adjust(process, output=None)
+    tree = await found(process, record)
+    assert tree is not None
+    await process.adopt(record, tree)
+    assert await with_waiter(process, lambda: close_after(process, lambda: len(bench.said) > 20)) == [None]
+
+
+async def test_other_bounds_of_its_file_hold_at_once(bench: Bench) -> None:
+    path = bench.folder / "worker.log"
+    process = bench.python("import time\nfor n in range(300): print('x' * 500)\ntime.sleep(1000)", output=path)
+    process._policy = msgspec.structs.replace(process._policy, cycle=0.2)
+    await bench.start(process)
+
+    async def adjust() -> None:
+        await until(lambda: path.stat().st_size == 300 * 501)
+        bench.adjust(process, output_max=65536, output_keep=0)
+        await until(lambda: path.stat().st_size == 0)
+        await process.close()
+
+    assert await with_waiter(process, adjust) == [None]
+    assert list(bench.folder.glob("worker.log.*")) == []
 
 
 async def test_a_file_that_cannot_be_written_is_a_start_that_failed(bench: Bench) -> None:

@@ -166,8 +166,11 @@ async def test_who_says_too_much_waits_and_what_was_skipped_is_told_soon(make: A
 # --- The file ---
 
 
-def file_output(path: Path, log: Any, most: int = 1000, keep: int = 2) -> FileOutput:
-    return FileOutput(path, most, keep, "worker", log)
+MOST, KEPT = 1000, 2
+
+
+def file_output(path: Path, log: Any) -> FileOutput:
+    return FileOutput(path, "worker", log)
 
 
 async def test_a_file_is_appended_to_and_rotated_once_a_cycle(tmp_path: Path, log: Any) -> None:
@@ -175,9 +178,9 @@ async def test_a_file_is_appended_to_and_rotated_once_a_cycle(tmp_path: Path, lo
     output = file_output(path, log)
     handle = await output.handle()
     os.write(handle, b"x" * 1001)
-    await output.look_after()
+    await output.look_after(MOST, KEPT)
     os.write(handle, b"y")
-    await output.look_after()
+    await output.look_after(MOST, KEPT)
     os.close(handle)
     again = await output.handle()
     os.write(again, b"z")
@@ -201,9 +204,9 @@ async def test_that_it_cannot_be_rotated_is_said_once(tmp_path: Path, log: Any) 
     (tmp_path / "worker.log.new").symlink_to(tmp_path / "elsewhere")
     output = file_output(path, log)
     for _ in range(3):
-        await output.look_after()
+        await output.look_after(MOST, KEPT)
     [entry] = log.of("agent.output.unrotated")
     assert entry["path"] == str(path)
     (tmp_path / "worker.log.new").unlink()
-    await output.look_after()
+    await output.look_after(MOST, KEPT)
     assert path.read_bytes() == b""

@@ -19,7 +19,7 @@ def changed(turn: Turn, before: AgentConfig) -> None:
     if is_owned(policy) and _made_of(policy) != _made_of(before) and _is_up(turn):
         drop_waiting(turn)
         turn.state = tally.with_end(turn.state, "interrupted")
-        ask(turn, by_hand=True, reason="its command, folder or environment was changed")
+        ask(turn, by_hand=True, reason="its command, folder, environment or output was changed")
 
 
 def _restart_anew(turn: Turn, before: AgentConfig) -> None:

@@ -35,6 +35,8 @@ class OwnedProcess:
         """The one that lives, or the last one, as long as something of it may be left."""
         self._started_at = 0.0
         self._output = _output(policy, place)
+        self._goes_to = policy.restart.output
+        """Where the one that lives writes, whatever the settings say by now."""
 
     async def run(self, request: ActionRequest, attendant: Attendant) -> ActionOutcome:
         """End what is left of the process before, then start it anew."""
@@ -53,10 +55,11 @@ class OwnedProcess:
         return ActionOutcome(result="ok")
 
     def adjust(self, policy: AgentConfig, place: Workplace) -> None:
-        """Go by these settings from now on; the process lives on as it was started."""
+        """Go by these settings from now on; the process lives on as it was started, and writes where it did."""
         self._policy, self._place = policy, place
 
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
+        self._redirect()
         handle = await self._output.handle()
         try:
             return await spawn(
@@ -69,6 +72,15 @@ class OwnedProcess:
             )
         finally:
             os.close(handle)
+
+    def _redirect(self) -> None:
+        """Before a process is begun, or gone on with: have its output go where the settings say."""
+        if self._goes_to != self._policy.restart.output:
+            # What the one before wrote at last may still lie there.
+            self._output.drain()
+            self._output.close()
+            self._goes_to = self._policy.restart.output
+            self._output = _output(self._policy, self._place)
 
     # --- What an earlier life of ours left ---
 
@@ -92,6 +104,7 @@ class OwnedProcess:
         return None
 
     def _can_listen(self) -> bool:
+        self._redirect()
         if isinstance(self._output, LogOutput):
             try:
                 self._output.attach()
@@ -110,10 +123,10 @@ class OwnedProcess:
 
     async def wait(self) -> ChildExited | MemoryRead | None:
         """Wait for the process to end, or to be measured; None if it was ended by us."""
-        child = self._child
+        child, output = self._child, self._output
         if child is None:
             return None
-        self._output.listen()
+        output.listen()
         restart = self._policy.restart
         if restart.max_rss is None and restart.output is None:
             code = await child.wait()
@@ -122,7 +135,7 @@ class OwnedProcess:
             if isinstance(news, MemoryRead):
                 return news
             code = news
-        self._output.drain()
+        output.drain()
         if self._child is not child:
             return None
         self._child = None
@@ -147,8 +160,9 @@ class OwnedProcess:
         cycle = self._policy.cycle
         while True:
             await anyio.sleep(cycle - anyio.current_time() % cycle)
-            await self._output.look_after()
-            if self._policy.restart.max_rss is None:
+            restart = self._policy.restart
+            await self._output.look_after(restart.output_max, restart.output_keep)
+            if restart.max_rss is None:
                 continue
             rss = await self._place.meter.rss(child.tree)
             if rss is not None:
@@ -203,7 +217,7 @@ class OwnedProcess:
 def _output(policy: AgentConfig, place: Workplace) -> Output:
     restart = policy.restart
     if restart.output is not None:
-        return FileOutput(restart.output, restart.output_max, restart.output_keep, policy.name, place.log)
+        return FileOutput(restart.output, policy.name, place.log)
     return LogOutput(policy.name, place.folder / f"{policy.name}.out", place.clock, place.log)
 
 

@@ -45,8 +45,8 @@ class Output(Protocol):
         """It has ended: take what is still there, and listen no more."""
         ...
 
-    async def look_after(self) -> None:
-        """Do what is due once a cycle."""
+    async def look_after(self, most: int, keep: int) -> None:
+        """Do what is due once a cycle: a file may have `most` bytes before it is rotated, and `keep` old ones are kept."""
         ...
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class LogOutput:
                     break
         self._lines.end(self._now())
 
-    async def look_after(self) -> None:
+    async def look_after(self, most: int, keep: int) -> None:
         """There is nothing to do: what is read is gone."""
 
     def close(self) -> None:
@@ -172,11 +172,8 @@ def _open(path: Path, flags: int = 0) -> int:
 class FileOutput:
     """A file of the operator's choice. The process appends to it without us; we cut it where it has grown too large."""
 
-    def __init__(self, path: Path, most: int, keep: int, agent: str, log: FilteringBoundLogger) -> None:
-        """`most` bytes, then it is rotated, and `keep` old ones are kept."""
+    def __init__(self, path: Path, agent: str, log: FilteringBoundLogger) -> None:
         self._path = path
-        self._most = most
-        self._keep = keep
         self._agent = agent
         self._log = log
         self._refused = ""
@@ -203,10 +200,10 @@ class FileOutput:
     def drain(self) -> None:
         """Everything is where it belongs."""
 
-    async def look_after(self) -> None:
+    async def look_after(self, most: int, keep: int) -> None:
         """Rotate it if it has grown too large; that it cannot be is said once."""
         try:
-            await hop(WRITES, rotate, self._path, self._most, self._keep)
+            await hop(WRITES, rotate, self._path, most, keep)
         except OSError as error:
             if str(error) != self._refused:
                 self._refused = str(error)
