@@ -82,10 +82,11 @@ class Bench:
             f"until [ -e {self.folder}/up ]; do sleep 0.01; done"
         )
 
-    def adjust(self, process: OwnedProcess, **restart: Any) -> None:
-        """Have it go by other settings of its restart, as a reload does."""
+    def adjust(self, process: OwnedProcess, cycle: float | None = None, **restart: Any) -> None:
+        """Have it go by other settings, as a reload does."""
         policy = process._policy
-        process.adjust(msgspec.structs.replace(policy, restart=msgspec.structs.replace(policy.restart, **restart)), self.place)
+        changed = msgspec.structs.replace(policy.restart, **restart)
+        process.adjust(msgspec.structs.replace(policy, restart=changed, cycle=cycle or policy.cycle), self.place)
 
     def request(self) -> ActionRequest:
         self._count += 1
@@ -675,3 +676,36 @@ async def test_it_is_measured_once_a_cycle_with_all_that_it_started_and_its_end_
             pass
     assert isinstance(news, ChildExited)
     assert news.exit_code == 3
+
+
+@pytest.mark.parametrize("before", [{}, {"max_rss": 1}, {"output": Path("worker.log")}], ids=["plain", "measured", "in a file"])
+async def test_that_it_is_to_be_measured_or_more_often_holds_for_one_that_lives(bench: Bench, before: dict[str, Any]) -> None:
+    process = bench.shell(
+        "exec sleep 1000", **{name: bench.folder / value if name == "output" else value for name, value in before.items()}
+    )
+    bench.adjust(process, cycle=100_000.0)
+    await bench.start(process)
+
+    async def adjust() -> None:
+        await anyio.wait_all_tasks_blocked()
+        bench.adjust(process, cycle=0.2, max_rss=1)
+
+    [news] = await with_waiter(process, adjust)
+    assert isinstance(news, MemoryRead)
+    assert news.rss > 0
+
+
+async def test_other_settings_in_the_moment_of_its_end_lose_nothing_of_that(bench: Bench) -> None:
+    for number in range(20):
+        process = bench.shell("echo bye; exit 3")
+        await bench.start(process)
+
+        async def adjust(process: OwnedProcess = process, pause: float = 0.001 * number) -> None:
+            await anyio.sleep(pause)
+            for limit in (1 << 40, None):
+                bench.adjust(process, max_rss=limit)
+                await anyio.sleep(0)
+
+        [news] = await with_waiter(process, adjust)
+        assert isinstance(news, ChildExited)
+        assert (news.exit_code, bench.said) == (3, ["bye"] * (number + 1))

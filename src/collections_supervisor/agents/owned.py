@@ -34,6 +34,8 @@ class OwnedProcess:
         self._last: Child | Orphan | None = None
         """The one that lives, or the last one, as long as something of it may be left."""
         self._started_at = 0.0
+        self._waiting = anyio.CancelScope()
+        """Left when the settings change, to wait by those of now."""
         self._output = _output(policy, place)
         self._goes_to = policy.restart.output
         """Where the one that lives writes, whatever the settings say by now."""
@@ -57,6 +59,7 @@ class OwnedProcess:
     def adjust(self, policy: AgentConfig, place: Workplace) -> None:
         """Go by these settings from now on; the process lives on as it was started, and writes where it did."""
         self._policy, self._place = policy, place
+        self._waiting.cancel()
 
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
         self._redirect()
@@ -127,14 +130,9 @@ class OwnedProcess:
         if child is None:
             return None
         output.listen()
-        restart = self._policy.restart
-        if restart.max_rss is None and restart.output is None:
-            code = await child.wait()
-        else:
-            news = await self._wait_and_look_after(child)
-            if isinstance(news, MemoryRead):
-                return news
-            code = news
+        code = await self._news_of(child)
+        if isinstance(code, MemoryRead):
+            return code
         output.drain()
         if self._child is not child:
             return None
@@ -146,6 +144,13 @@ class OwnedProcess:
             uptime_s=self._place.clock.now().mono - self._started_at,
             adopted=adopted,
         )
+
+    async def _news_of(self, child: Child | Orphan) -> int | MemoryRead | None:
+        while True:
+            with anyio.CancelScope() as self._waiting:
+                if self._policy.restart.max_rss is None and self._goes_to is None:
+                    return await child.wait()
+                return await self._wait_and_look_after(child)
 
     async def _wait_and_look_after(self, child: Child | Orphan) -> int | MemoryRead | None:
         measured: list[MemoryRead] = []
