@@ -145,6 +145,44 @@ def heard(site: Any, daemon: Any, path: Path, *, to_file: bool) -> None:
         )
 
 
+def test_a_token_that_a_reload_names_is_hidden_from_all_that_is_started_from_then_on(site: Any) -> None:
+    site.beat("mailer")
+    seen = {name: site.root / f"{name}.txt" for name in ("agent", "restart", "notice", "monitor")}
+    tell = {name: ["sh", "-c", f'echo "${{HOOK_TOKEN-nothing}}" >> {path}'] for name, path in seen.items()}
+    agents = [
+        owned("child", ["sh", "-c", f"{tell['agent'][2]}; exec sleep 300"]),
+        {"name": "mailer", "timeout": "1h", "restart": {"kind": "command", "command": tell["restart"]}},
+    ]
+    notice = {"kind": "command", "command": tell["notice"]}
+    webhook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "token_env": "HOOK_TOKEN", "after": "1h"}
+
+    def use_all(child: int, told: str) -> None:
+        site.kill(child)
+        done(site, "restart", "mailer")
+        for path in seen.values():
+            site.until(lambda path=path: path.exists() and path.read_text().splitlines()[-1:] == [told])
+
+    def configure(*channels: Any, **agent: Any) -> None:
+        site.configure(
+            [*agents, {"name": "late", **TELL_ONLY, **agent}],
+            escalation={"channels": channels},
+            deadman={"command": tell["monitor"]},
+        )
+
+    site.beat("late", ago=60)
+    configure(notice)
+    daemon = site.run(through=("env", "HOOK_TOKEN=secret"))
+    daemon.wait_for("escalation.delivered", agent="late")
+    use_all(pid_of(site, "child"), "secret")
+    daemon.wait_for("agent.exited", agent="child")
+    child = site.until(lambda: len(seen["agent"].read_text().split()) == 2 and pid_of(site, "child"))
+    configure(notice, webhook)
+    done(site, "reload")
+    site.beat("late")
+    use_all(child, "nothing")
+    site.until(lambda: len(daemon.of("agent.exited", agent="child")) == 2)
+
+
 def test_what_needs_a_restart_is_named_and_the_rest_is_applied(site: Any) -> None:
     site.beat("mailer")
     watched = [{"name": "mailer", "timeout": "1h", **TELL_ONLY}]

@@ -35,10 +35,11 @@ class Bench:
         self.folder = folder
         self.log = log
         self.shutdown = Shutdown(10.0, SystemClock())
+        self.secrets = {"HOOKS_TOKEN"}
         self.place = Workplace(
             folder=folder,
-            environment={**os.environ, "HOOKS_TOKEN": "secret"},
-            secrets=frozenset({"HOOKS_TOKEN"}),
+            environment={**os.environ, "HOOKS_TOKEN": "secret", "LATER_TOKEN": "secret"},
+            secrets=self.secrets,
             shutdown=self.shutdown,
             clock=SystemClock(),
             log=log,
@@ -86,7 +87,7 @@ class Bench:
         """Have it go by other settings, as a reload does."""
         policy = process._policy
         changed = msgspec.structs.replace(policy.restart, **restart)
-        process.adjust(msgspec.structs.replace(policy, restart=changed, cycle=cycle or policy.cycle), self.place)
+        process.adjust(msgspec.structs.replace(policy, restart=changed, cycle=cycle or policy.cycle))
 
     def request(self) -> ActionRequest:
         self._count += 1
@@ -284,6 +285,14 @@ async def test_it_knows_whom_it_is_and_no_secrets(bench: Bench) -> None:
     )  # fmt: skip
     await bench.live(process)
     assert bench.said == ["worker worker blue none", str(bench.folder)]
+
+
+async def test_what_became_secret_since_it_was_made_is_kept_from_it_too(bench: Bench) -> None:
+    process = bench.shell('echo "${LATER_TOKEN-none}"')
+    await bench.live(process)
+    bench.secrets.add("LATER_TOKEN")
+    await bench.live(process)
+    assert bench.said == ["secret", "none"]
 
 
 @pytest.mark.parametrize("command", [("nowhere-to-be-found",), ("/etc/passwd",), ("/",)])

@@ -186,6 +186,17 @@ async def test_an_incident_of_the_host_has_no_agent(make_notice: Make) -> None:
     assert run.calls[0]["argv"] == ["notify", "", ""]
 
 
+async def test_what_became_secret_since_a_channel_was_opened_is_kept_from_it_too(make_notice: Make) -> None:
+    run = FakeRunner(CommandResult(exit_code=0))
+    secrets: set[str] = set()
+    settings = EscalationConfig(channels=(CommandChannel(command=("tell",)),))
+    (channel,) = open_channels(settings, {"TOKEN": "secret"}, secrets=secrets, host="box", run=run)
+    await channel.send(make_notice(), attempt=1)
+    secrets.add("TOKEN")
+    await channel.send(make_notice(), attempt=2)
+    assert ["TOKEN" in call["env"] for call in run.calls] == [True, False]
+
+
 def real(settings: ChannelSettings, **environ: str) -> Channel:
     (channel,) = open_channels(EscalationConfig(channels=(settings,)), {**os.environ, **environ})
     return channel

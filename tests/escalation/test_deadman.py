@@ -61,8 +61,7 @@ def monitor() -> Iterator[Monitor]:
 
 
 def deadman(log: Any, deadline: float = 20.0, **settings: Any) -> Deadman:
-    env = {"PATH": "/usr/bin:/bin"}
-    return Deadman(DeadmanConfig(**settings), env, run_command, log, deadline=deadline)
+    return Deadman(DeadmanConfig(**settings), lambda: {"PATH": "/usr/bin:/bin"}, run_command, log, deadline=deadline)
 
 
 async def test_an_address_is_called_once_for_each_call(log: Any, monitor: Monitor) -> None:

@@ -56,9 +56,9 @@ class OwnedProcess:
         await attendant.spawned(child.pid, child.start_time)
         return ActionOutcome(result="ok")
 
-    def adjust(self, policy: AgentConfig, place: Workplace) -> None:
+    def adjust(self, policy: AgentConfig) -> None:
         """Go by these settings from now on; the process lives on as it was started, and writes where it did."""
-        self._policy, self._place = policy, place
+        self._policy = policy
         self._waiting.cancel()
 
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import anyio
@@ -32,8 +32,8 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     """Where actions leave their output; it exists."""
     environment: Mapping[str, str]
-    secrets: frozenset[str]
-    """Names of variables with tokens that no child may see."""
+    secrets: Collection[str]
+    """Names of variables with tokens that no child may see; a reload may add to them."""
     shutdown: Shutdown
     clock: Clock
     log: FilteringBoundLogger

@@ -6,7 +6,7 @@ from functools import partial
 
 from collections_supervisor import __version__
 from collections_supervisor.agents.silence import is_owned
-from collections_supervisor.app.run import Run, cycle_of, secrets_of
+from collections_supervisor.app.run import Run, cycle_of
 from collections_supervisor.config.schema import Config
 from collections_supervisor.coordination.state import Fleet
 from collections_supervisor.escalation.channels import Channel, dry_channels, open_channels
@@ -41,7 +41,7 @@ def channels_of(run: Run, shutdown: Shutdown) -> Sequence[Channel]:
     return open_channels(
         run.config.escalation,
         dict(run.environ),
-        secrets=secrets_of(run.config),
+        secrets=run.secrets,
         run=partial(run_command, shutdown=shutdown),
     )
 

@@ -26,7 +26,7 @@ from collections_supervisor.app.faces import Faces
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.app.rounds import PAGE
-from collections_supervisor.app.run import Run, secrets_of
+from collections_supervisor.app.run import Run
 from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.coordination.coordinator import Coordinator
@@ -67,7 +67,7 @@ class Parts:
         self._place = Workplace(
             folder=config.supervisor.state_dir / "actions",
             environment=dict(run.environ),
-            secrets=secrets_of(config),
+            secrets=run.secrets,
             shutdown=shutdown,
             clock=run.clock,
             log=run.log,
@@ -120,7 +120,7 @@ class Parts:
         run, settings = self._run, self._run.config.deadman
         if run.dry or not (settings.url or settings.command):
             return None
-        env = child_environment(run.environ, {}, drop=secrets_of(run.config))
+        env = partial(child_environment, run.environ, {}, drop=run.secrets)
         return Deadman(settings, env, partial(run_command, shutdown=self._shutdown), run.log)
 
     def _make_pulse(self) -> Pulse:
@@ -215,8 +215,6 @@ class Parts:
         before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
         unsure, self._unsure = self._unsure, True
         self._shutdown.grant(config.supervisor.shutdown_grace)
-        secrets = self._place.secrets | secrets_of(config)  # what was one may still be in use
-        self._place = msgspec.structs.replace(self._place, secrets=secrets)
         self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
         if isinstance(self.journal, FileJournal):
             self.journal.own(owned_by(config))
@@ -270,7 +268,7 @@ class Parts:
         same = before is not None and (policy.sources, policy.future_tolerance) == (before.sources, before.future_tolerance)
         policy, runner = self.policy(policy), actor.runner
         if isinstance(runner, OwnedProcess):
-            runner.adjust(policy, self._place)
+            runner.adjust(policy)
         else:
             runner = self._runner(policy)
         await actor.reconfigure(policy, None if same else self._heartbeat(policy), runner)

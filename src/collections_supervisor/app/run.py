@@ -32,6 +32,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One sweep instead of supervising until asked to stop."""
     dry: bool = False
     """Decide and say so, and change nothing."""
+    secrets: set[str] = set()
+    """Names of the environment variables that hold tokens, by this configuration or one before it: what was one may still be in
+    use. All who start something ask this very set, so that what a reload adds is hidden from everybody at once.
+    """
+
+    def __post_init__(self) -> None:
+        """Take in what this configuration names, also where it has come in the place of another."""
+        self.secrets.update(secrets_of(self.config))
 
     @property
     def manager(self) -> ServiceManager:

@@ -13,7 +13,6 @@ from collections_supervisor.escalation.delivery import Delivery
 from collections_supervisor.escalation.http_channels import OpenClawHooks, OpenClawTools, Webhook
 from collections_supervisor.escalation.notice_json import Envelope, severity, text_of
 from collections_supervisor.messages import Notice
-from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import run_command
 
 
@@ -50,9 +49,10 @@ def open_channels(
 ) -> tuple[Channel, ...]:
     """The configured channels.
 
-    Tokens are looked up in `environ` whenever one is needed; `secrets` names the variables that no command may see.
+    Tokens are looked up in `environ` whenever one is needed; `secrets` names the variables that no command may see, and is asked
+    at each start of one.
     """
-    shop = Workshop(env=child_environment(environ, {}, drop=secrets), run=run)
+    shop = Workshop(environ=environ, secrets=secrets, run=run)
     envelopes = _envelopes(settings, host or socket.gethostname())
     named = zip(names_of(settings), settings.channels, envelopes, strict=True)
     return tuple(_open(name, channel, envelope, shop, environ) for name, channel, envelope in named)

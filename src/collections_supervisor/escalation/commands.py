@@ -1,7 +1,7 @@
 """Telling a human by a command: OpenClaw's own, or any that is configured."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
@@ -16,6 +16,7 @@ from collections_supervisor.escalation.openclaw_answer import failure_of_turn, j
 from collections_supervisor.messages import Notice
 from collections_supervisor.system.clock import span, stamp
 from collections_supervisor.system.placeholders import substitute
+from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_command import CommandResult
 
 CANNOT_RUN = frozenset({126, 127})
@@ -45,8 +46,9 @@ class Runner(Protocol):
 class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     """What all commands share."""
 
-    env: Mapping[str, str]
-    """What they find in their environment; no tokens."""
+    environ: Mapping[str, str]
+    secrets: Collection[str]
+    """Names of the variables in it that no command may see; a reload may add to them."""
     run: Runner
 
     async def execute(
@@ -54,8 +56,9 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     ) -> CommandResult:
         """Run a command about this notice for at most so many seconds."""
         about = {"COLLECTIONS_SUPERVISOR_AGENT": notice.agent or "", "COLLECTIONS_SUPERVISOR_ATTEMPT": str(attempt)}
+        env = child_environment(self.environ, {**extra, **about}, drop=self.secrets)
         marker = f"notice-{token_hex(8)}"
-        return await self.run(argv, env={**self.env, **extra, **about}, cwd=None, timeout=seconds, marker=marker, stdin=stdin)
+        return await self.run(argv, env=env, cwd=None, timeout=seconds, marker=marker, stdin=stdin)
 
 
 class OpenClawCli:

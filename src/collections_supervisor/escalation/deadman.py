@@ -1,7 +1,7 @@
 """Tells an outside monitor that this program lives: it raises the alarm when it hears nothing, which nobody here could."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from secrets import token_hex
 
 import anyio
@@ -27,13 +27,13 @@ class Deadman:
     def __init__(
         self,
         settings: DeadmanConfig,
-        env: Mapping[str, str],
+        env: Callable[[], Mapping[str, str]],
         run: Runner,
         log: FilteringBoundLogger,
         *,
         deadline: float = DEADLINE,
     ) -> None:
-        """`env` is what the command finds in its environment; `deadline` in seconds holds for each of the two ways."""
+        """`env` gives what the command finds in its environment; `deadline` in seconds holds for each of the two ways."""
         self._settings = settings
         self._env = env
         self._run = run
@@ -73,7 +73,7 @@ class Deadman:
     async def _by_command(self) -> None:
         argv = substitute(self._settings.command, {"python": sys.executable or "python3"})
         marker = f"deadman-{token_hex(8)}"
-        result = await self._run(argv, env=self._env, cwd=None, timeout=self._deadline, marker=marker, stdin=None)
+        result = await self._run(argv, env=self._env(), cwd=None, timeout=self._deadline, marker=marker, stdin=None)
         if result.spawn_error is not None:
             reason = str(result.spawn_error)
         elif result.timed_out:
