@@ -1,5 +1,7 @@
 """Agents that are processes of the supervisor's, kept running, listened to, ended with all that they started: one run for all."""
 
+import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,3 +149,76 @@ def test_a_process_that_would_be_started_in_another_way_now_is_replaced_when_we_
     second.wait_for("agent.output", agent="talker")
     assert pids(told) != before
     assert [pid for pid in before if site.is_running(pid)] == []
+
+
+def test_a_process_whose_agent_was_taken_out_while_we_were_dead_is_ended(site: Any) -> None:
+    told = site.root / "pids"
+    alive = {"heartbeat": {"kind": "none"}}
+    kept = owned("kept", ["sh", "-c", "echo up; exec sleep 300"], **alive)
+    gone = owned("gone", ["sh", "-c", FAMILY, str(told)], {"cwd": str(site.root)}, **alive)
+    site.beat("mailer", ago=60)
+    site.rules({"kind": "restart", "agent": "mailer", "sleep": 60})
+    site.configure([kept, gone, {"name": "mailer"}])
+    first = site.run()
+    first.wait_for("agent.output", agent="gone")
+    first.wait_for("agent.output", agent="kept")
+    before = site.until(lambda: pids(told))
+    [turn] = site.until(lambda: site.calls("mailer", "restart"))
+    site.until(lambda: json.loads((site.state / "actions" / "mailer.json").read_text())["pid"])
+    first.kill()
+
+    site.configure([kept])
+    second = site.run()
+    ready = second.wait_for("supervisor.ready")
+    assert second.wait_for("agent.left_behind", agent="gone", ended=True)["pid"] == before[0]
+    assert second.wait_for("agent.left_behind", agent="mailer", ended=False)["pid"] == turn["pid"]
+    second.wait_for("agent.restart.adopted", agent="kept")
+    assert second.seconds(second.of("supervisor.started")[0], ready) < 2 + LAG
+    site.until(lambda: not any(site.is_running(pid) for pid in before))
+    assert site.is_running(turn["pid"]), "it is paid for"
+    site.terminate(turn["pid"])
+
+    told.unlink()
+    site.configure([kept, gone])
+    second.send(signal.SIGHUP)
+    second.wait_for("agent.output", agent="gone")
+    again = site.until(lambda: pids(told))
+    assert again != before
+    second.kill()
+    third = site.run()
+    third.wait_for("supervisor.ready")
+    third.wait_for("agent.restart.adopted", agent="gone")
+    assert third.of("agent.left_behind") == []
+    assert all(site.is_running(pid) for pid in again)
+    assert third.stop() == 0
+
+
+def test_one_that_was_given_another_name_while_we_were_dead_does_not_run_twice(site: Any) -> None:
+    alive = {"heartbeat": {"kind": "none"}}
+    mark = site.root / "ended"
+    script = f"[ -e {mark} ] && echo alone || echo first; trap 'sleep 0.3; touch {mark}; exit' TERM; while :; do sleep 0.05; done"
+    site.configure([owned("old", ["sh", "-c", script], **alive)])
+    first = site.run()
+    first.wait_for("agent.output", message="first")
+    first.kill()
+    site.configure([owned("new", ["sh", "-c", script], **alive)])
+    second = site.run()
+    assert second.wait_for("agent.output", agent="new")["message"] == "alone"
+    assert second.stop() == 0
+
+
+def test_one_that_was_taken_out_and_does_not_end_keeps_nobody_waiting_for_long(site: Any) -> None:
+    alive = {"heartbeat": {"kind": "none"}}
+    deaf = owned("deaf", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"], **alive)
+    site.configure([deaf])
+    first = site.run()
+    first.wait_for("agent.output", agent="deaf")
+    pid = json.loads((site.state / "actions" / "deaf.json").read_text())["pid"]
+    first.kill()
+    site.configure([owned("other", ["sleep", "300"], **alive)])
+    second = site.run()
+    ready = second.wait_for("supervisor.ready")
+    assert second.seconds(second.of("supervisor.started")[0], ready) < 2 + LAG
+    assert site.is_running(pid)
+    assert second.stop() == 0
+    assert not site.is_running(pid), "the end of it is not left to another life"

@@ -356,6 +356,11 @@ SAMPLES: dict[str, tuple[Level, str, Fields]] = {
         "ledger-sync runs with other settings than it has now: it is ended and started anew",
         {"agent": "ledger-sync", "pid": 4711},
     ),
+    "agent.left_behind": (
+        "warning",
+        "ledger-sync is configured no longer, but its process still runs and is ended",
+        {"agent": "ledger-sync", "pid": 4711, "action_id": "ledger-sync-20261122T110144250000-7", "ended": True},
+    ),
     "agent.output.unrotated": (
         "warning",
         "the output of ledger-sync in /logs/ledger-sync.log grows on: Permission denied",

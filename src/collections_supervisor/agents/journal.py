@@ -2,6 +2,7 @@
 
 import asyncio  # noqa: TID251 - anyio's lock takes a kilobyte, and there is one for each agent
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,7 @@ from collections_supervisor.agents.state import ActionRecord
 from collections_supervisor.system import plain
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.files import MOMENTARY, cause_of, put, read_bounded, set_aside
+from collections_supervisor.system.threads import WRITE_DEADLINE, WRITES, hop
 
 LIMIT = 1 << 20
 """Bytes that are read of one record; it is a few hundred."""
@@ -50,6 +52,19 @@ class FileJournal:
         except (OSError, ValueError) as error:
             await self._set_aside(path, error)
             return None
+
+    async def others(self, names: Collection[str]) -> list[ActionRecord]:
+        """The last actions of all agents but these."""
+        try:
+            with anyio.fail_after(WRITE_DEADLINE):
+                found = await hop(WRITES, self._names)
+        except OSError:  # a folder that cannot be used is said by whoever writes there
+            return []
+        records = [await self.read(name) for name in sorted(found - set(names))]
+        return [record for record in records if record is not None]
+
+    def _names(self) -> set[str]:
+        return {path.stem for path in self._folder.glob("*.json")}
 
     async def write(self, record: ActionRecord) -> None:
         """Keep it, returning when it is on disk. What the disk refuses is said once and written when it takes it again."""

@@ -34,6 +34,9 @@ LAST_PAGE = 0.5
 LAST_LINES = 0.4
 """Seconds that the last page and the last log lines may take; what is left of the grace belongs to processes being ended."""
 
+CLEARING = 2.0
+"""Seconds that all agents wait at the most for the end of what runs for those that are gone."""
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -98,6 +101,7 @@ class Daemon:
                 self._supervise(middle, "coordinator", parts.coordinator, parts)
                 self._supervise(middle, "auditor", parts.audit, parts)
                 async with anyio.create_task_group() as agents:
+                    await self._clear(agents, parts)
                     parts.watchers.open(agents, self._config.agents)
                     async with anyio.create_task_group() as people:
                         self._listen_to_people(people, parts)
@@ -125,6 +129,13 @@ class Daemon:
             ),
             name=name,
         )
+
+    async def _clear(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
+        """End what still runs of agents that are gone: another one by now may do the same work, and twice at a time is wrong."""
+        if (left_behind := parts.left_behind()) is not None:
+            self._supervise(tasks, "left behind", left_behind, parts)
+            with anyio.move_on_after(CLEARING):
+                await left_behind.over.wait()
 
     def _listen_to_people(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
         """Take signals and commands that concern the work; the first to end when the program stops."""

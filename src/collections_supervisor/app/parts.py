@@ -13,6 +13,7 @@ from collections_supervisor.agents.actor import AgentActor
 from collections_supervisor.agents.bystander import Bystander, Onlooker
 from collections_supervisor.agents.heartbeat import HeartbeatReader
 from collections_supervisor.agents.journal import FileJournal
+from collections_supervisor.agents.left_behind import LeftBehind
 from collections_supervisor.agents.owned import OwnedProcess
 from collections_supervisor.agents.ports import Heartbeat, MemoryJournal, Runner
 from collections_supervisor.agents.ports import Ports as AgentPorts
@@ -115,6 +116,13 @@ class Parts:
         if self._run.dry:
             return MemoryJournal()
         return FileJournal(self._place.folder, self._run.clock, self._run.log, owned=owned_by(self._run.config))
+
+    def left_behind(self) -> LeftBehind | None:
+        """What looks for that which runs for nobody any more."""
+        if self._run.lock is None or not isinstance(self.journal, FileJournal):
+            # Without the lock it may be somebody else's folder.
+            return None
+        return LeftBehind(self.journal, self._place, self._run.boot_id, lambda: [agent.name for agent in self.config.agents])
 
     def _make_deadman(self) -> Deadman | None:
         run, settings = self._run, self._run.config.deadman

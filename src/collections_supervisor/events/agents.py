@@ -198,6 +198,18 @@ class AgentOutdated(Line, frozen=True, tag="agent.outdated"):
     pid: Count | None
 
 
+class AgentLeftBehind(Line, frozen=True, tag="agent.left_behind"):
+    """Something that an earlier life began still runs for an agent that is configured no longer: an owned process is `ended`, a
+    restart is left to its end.
+    """
+
+    level: Literal["warning"]
+    agent: str
+    pid: Count | None
+    action_id: str
+    ended: bool
+
+
 class AgentOutputUnrotated(Line, frozen=True, tag="agent.output.unrotated"):
     """The file that an owned process writes into cannot be rotated and grows on."""
 

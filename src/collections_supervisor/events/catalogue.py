@@ -38,7 +38,7 @@ ROWS: tuple[tuple[type[Line], ...], ...] = (
     (agents.AgentFlappingStarted, agents.AgentFlappingStopped),
     (agents.AgentPaused, agents.AgentResumed, agents.AgentAcknowledged),
     (agents.AgentStarted, agents.AgentExited, agents.AgentStopped, agents.AgentCommandRefused),
-    (agents.AgentMemoryExceeded, agents.AgentOutdated),
+    (agents.AgentMemoryExceeded, agents.AgentOutdated, agents.AgentLeftBehind),
     (agents.AgentOutput, agents.AgentOutputSkipped, agents.AgentOutputUnrotated),
     (
         outside.EscalationDelivered,
