@@ -331,6 +331,26 @@ def test_while_a_restart_runs_there_is_no_second_one(site: Any) -> None:
     assert len(site.calls("mailer", "restart")) == 1
 
 
+def test_taken_out_and_in_again_while_its_restart_runs_it_says_what_it_waits_for(site: Any) -> None:
+    site.beat("mailer")
+    site.rules({"kind": "restart", "sleep": 3})
+    agents = [{"name": "mailer", "timeout": "1h"}, {"name": "only-told", "timeout": "1h", **TELL_ONLY}]
+    site.configure(agents)
+    daemon = site.run()
+    daemon.wait_for("supervisor.ready")
+    done(site, "restart", "mailer")
+    site.until(lambda: site.calls("mailer", "restart"))
+    site.configure(agents[1:])
+    done(site, "reload")
+    site.configure(agents)
+    done(site, "reload")
+    refused = command(site, "pause", "mailer")
+    assert refused.returncode == 1
+    assert "it waits for the end of what was begun before it was taken out" in refused.stderr
+    site.until(lambda: site.ended_calls("mailer", "restart"))
+    site.until(lambda: command(site, "pause", "mailer").returncode == 0)
+
+
 def test_a_known_incident_is_not_reminded_of(site: Any) -> None:
     site.beat("dead", ago=60)
     site.configure([{"name": "dead", **TELL_ONLY}])

@@ -9,7 +9,7 @@ import pytest
 from tests.agents.test_actor import HOUR, Fleet, Outside, Script, policy
 
 from collections_supervisor.agents.actor import AgentActor
-from collections_supervisor.app.watchers import CRASHED, SILENT, Watchers
+from collections_supervisor.app.watchers import CRASHED, QUEUED, SILENT, Watchers
 from collections_supervisor.config.schema import AgentConfig
 from collections_supervisor.messages import AgentCommand
 
@@ -110,6 +110,43 @@ async def test_one_that_does_not_answer_is_not_waited_for(log: Any) -> None:
         answers = await watchers.ask_all(AgentCommand(what="pause", everyone=True))
         assert (answers["slow"], answers["quick"].ok) == (SILENT, True)
         assert anyio.current_time() == 15.0
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["before it is asked", "while it is asked"])
+async def test_one_that_is_let_go_while_all_are_asked_is_not_asked(log: Any, later: bool) -> None:
+    goes, stays = Outside([], beats=[0.0]), Outside([], beats=[0.0])
+    house = House(log, goes=goes, stays=stays)
+    async with house.open("goes", "stays") as watchers:
+        await anyio.sleep(10.0)
+        answers: dict[str, object] = {}
+
+        async def ask() -> None:
+            answers.update(await watchers.ask_all(AgentCommand(what="pause", everyone=True)))
+
+        async with anyio.create_task_group() as tasks:
+            if later:
+                goes.read_takes = 60.0
+                tasks.start_soon(ask)
+                await anyio.sleep(1.0)
+                await watchers.retire("goes")
+            else:
+                # The list is made, and whoever is on it has not been asked yet.
+                tasks.start_soon(ask)
+                tasks.start_soon(watchers.retire, "goes")
+        assert list(answers) == ["stays"]
+
+
+async def test_one_that_waits_for_the_restart_of_before_says_so(log: Any) -> None:
+    outside = Outside([Script(duration=100.0)], beats=[0.0])
+    house = House(log, mailer=outside)
+    async with house.open("mailer") as watchers:
+        await anyio.sleep(HOUR + 10.0)
+        await watchers.retire("mailer")
+        watchers.begin(policy("mailer"))
+        await anyio.sleep(10.0)
+        assert await watchers.ask("mailer", AgentCommand(what="pause")) == QUEUED
+        await anyio.sleep(100.0)
+        assert (await watchers.ask("mailer", AgentCommand(what="pause"))).ok
 
 
 async def test_the_end_of_a_restart_is_waited_for_so_long(log: Any) -> None:

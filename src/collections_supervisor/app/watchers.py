@@ -18,20 +18,39 @@ HEARD_WITHIN = 5.0
 """Seconds that an agent's task has to take a word in; a look at files on a disk that hangs takes as long."""
 
 CRASHED = Answer(ok=False, sentence="the task that watches it crashed and begins again by itself: try again in a minute")
+QUEUED = Answer(ok=False, sentence="it waits for the end of what was begun before it was taken out: try again then")
+"""What that is can only be a restart that is paid for, or a process of ours that does not end at once."""
+
 SILENT = Answer(ok=False, sentence=f"the task that watches it did not answer within {HEARD_WITHIN:g} s; it may still do it")
 
 
 class Watcher:
     """One agent's task, over its crashes."""
 
-    def __init__(self, policy: AgentConfig, make: Callable[[AgentConfig], AgentActor]) -> None:
+    def __init__(self, policy: AgentConfig, make: Callable[[AgentConfig], AgentActor], before: "Watcher | None") -> None:
+        """`before` watched an agent of this name until it was taken out, and may not have ended yet."""
         self.policy = policy
         self.actor: AgentActor | None = None
-        """None while there is none, after a crash."""
+        """None while there is none: after a crash, and until it is its turn."""
         self.ended = anyio.Event()
         self._make = make
+        self._before = before
         self._retired = False
         self._scope = anyio.CancelScope()
+
+    async def turn(self) -> None:
+        """Wait for it: one restart at a time, also where it is one that was begun before it was watched no longer."""
+        if self._before is not None:
+            await self._before.ended.wait()
+            self._before = None
+
+    async def ask(self, word: AgentCommand) -> Answer:
+        """Give the task a person's word; what came of it."""
+        if self.actor is None:
+            return CRASHED if self._before is None else QUEUED
+        with anyio.move_on_after(HEARD_WITHIN):
+            return await self.actor.ask(word)
+        return SILENT
 
     async def run(self) -> None:
         """Watch by the present settings until the agent is retired, or cancelled."""
@@ -92,15 +111,12 @@ class Watchers:
         """Watch this agent too."""
         if self._tasks is None:
             return
-        watcher = self._watchers[policy.name] = Watcher(policy, self._make)
-        before = self._leaving.get(policy.name)
-        self._tasks.start_soon(self._watch, watcher, before, name=f"agent {policy.name}")
+        watcher = self._watchers[policy.name] = Watcher(policy, self._make, self._leaving.get(policy.name))
+        self._tasks.start_soon(self._watch, watcher, name=f"agent {policy.name}")
 
-    async def _watch(self, watcher: Watcher, before: Watcher | None) -> None:
+    async def _watch(self, watcher: Watcher) -> None:
         name = watcher.policy.name
-        if before is not None:
-            # One restart at a time, also where it is one that was begun before it was watched no longer.
-            await before.ended.wait()
+        await watcher.turn()
         await watcher.over(partial(self._supervised, f"agent {name}", lambda: watcher, agent=name))
         if self._leaving.get(name) is watcher:
             del self._leaving[name]
@@ -135,19 +151,19 @@ class Watchers:
 
     async def ask(self, name: str, word: AgentCommand) -> Answer:
         """Give an agent's task a person's word; what came of it."""
-        actor = self._watchers[name].actor
-        if actor is None:
-            return CRASHED
-        with anyio.move_on_after(HEARD_WITHIN):
-            return await actor.ask(word)
-        return SILENT
+        return await self._watchers[name].ask(word)
 
     async def ask_all(self, word: AgentCommand) -> dict[str, Answer]:
-        """The same for all of them at one time, by name."""
+        """The same for all of them at one time, by name; whoever is let go meanwhile is none of them."""
         answers: dict[str, Answer] = {}
 
         async def one(name: str) -> None:
-            answers[name] = await self.ask(name, word)
+            watcher = self._watchers.get(name)
+            if watcher is None:
+                return
+            answer = await watcher.ask(word)
+            if self._watchers.get(name) is watcher:
+                answers[name] = answer
 
         async with anyio.create_task_group() as tasks:
             for name in self.names:
