@@ -14,6 +14,7 @@ are killed, then the supervisor is, and it is started again.
 
 import argparse
 import json
+import math
 import os
 import platform
 import signal
@@ -36,12 +37,19 @@ CHILD = ["sleep", "100000"]
 GRANDCHILD = ["sleep", "100001"]
 DEADLINE = 120.0
 SETTLED = 10.5
+"""Seconds without a kill after which each of these takes a child for settled."""
+QUIET = 15.0
+"""Seconds between the last kill and the idle time: by then all have put down what the kills were."""
 KILLS = 100
+ROUNDS = 5
+SLOWEST = 100.0
+"""How many children are killed, in how many rounds at the most, and the seconds that all this may take."""
 TALKERS = 10
 RIVALS: tuple[type[Rival], ...] = (Ours, Supervisord, Circus, Runit, S6, Naive)
 COLUMNS = {
     "n": "N",
     "up_s": "all up s",
+    "kills": "kills",
     "p50_ms": "restart p50 ms",
     "p99_ms": "p99 ms",
     "cpu_s": "idle CPU s",
@@ -122,9 +130,12 @@ def environment(tools: Path) -> dict[str, str]:
 
 
 def restarts(roll: Roll, names: Sequence[str]) -> list[float]:
-    """Milliseconds that each of these takes to be there again."""
-    took = []
+    """Milliseconds that each of these takes to be there again; of those that there is time for."""
+    took: list[float] = []
+    end = time.monotonic() + SLOWEST
     for name in names:
+        if time.monotonic() > end:
+            break
         killed = time.monotonic()
         os.kill(roll.pids[name], signal.SIGKILL)
         while (heard := roll.read())[0] != name:
@@ -153,7 +164,8 @@ def pss_mib(pids: Sequence[int]) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+    """By the nearest rank."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str, float]:
@@ -172,11 +184,11 @@ def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str,
                     roll.read()
             up = time.monotonic() - began
             took: list[float] = []
-            while len(took) < KILLS and len(took) < 3 * size:
+            for _ in range(min(ROUNDS, math.ceil(KILLS / size))):
                 time.sleep(SETTLED)
-                with deadline(600):
-                    took += restarts(roll, names[: max(1, KILLS)])
-            time.sleep(3)
+                with deadline(2 * SLOWEST):
+                    took += restarts(roll, names[:KILLS])
+            time.sleep(QUIET)
             pids = supervisors()
             before = cpu_seconds(pids)
             time.sleep(idle)
@@ -191,6 +203,7 @@ def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str,
             return {
                 "n": size,
                 "up_s": up,
+                "kills": len(took),
                 "p50_ms": percentile(took, 0.5),
                 "p99_ms": percentile(took, 0.99),
                 "cpu_s": cpu,
@@ -311,7 +324,7 @@ def main() -> None:
     crashes: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="rivals-") as name:
         tools = Path(name)
-        missing = install(tools) if set(kinds) - {Ours, Naive} else {}
+        missing = install(tools) if set(kinds) - {Naive} else {}
         for kind, why in missing.items():
             print(f"{kind.name} cannot be had: {why}", file=sys.stderr)
         kinds = [kind for kind in kinds if kind not in missing]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-PINNED = {"supervisord": "supervisor==4.3.0", "circus": "circus==0.19.0"}
+HERE = Path(__file__).parents[1]
 DEBIAN = {"runit": ("runit",), "s6": ("s6", "execline", "libexecline2.9", "libs6-2.11", "libskarnet2.13")}
 PAUSE = "0.001s"
-"""Before the second start in a row, which all but the first of these measurements avoid."""
+"""`backoff.initial`: before the second start in a row, which these measurements avoid."""
 
 
 class Children(msgspec.Struct, frozen=True):
@@ -85,8 +85,14 @@ class Ours(Rival):
         (self.folder / "supervisor.toml").write_text("\n".join(lines))
 
     def command(self) -> list[str]:
-        """The installed program."""
-        return [sys.executable, "-m", "collections_supervisor", "--config", str(self.folder / "supervisor.toml")]
+        """The program in its environment, where it is installed as its users have it."""
+        return [
+            str(self.tools / "bin" / "python"),
+            "-m",
+            "collections_supervisor",
+            "--config",
+            str(self.folder / "supervisor.toml"),
+        ]
 
 
 class Supervisord(Rival):
@@ -224,11 +230,9 @@ def install(tools: Path) -> dict[type[Rival], str]:
     """Get what is not there; by supervisor, why it cannot be had."""
     missing: dict[type[Rival], str] = {}
     venv.create(tools, with_pip=True)
-    from_pip: tuple[type[Rival], ...] = (Supervisord, Circus)
-    for rival in from_pip:
-        done = subprocess.run(
-            [tools / "bin" / "pip", "install", "-q", PINNED[rival.name]], capture_output=True, text=True, check=False
-        )
+    from_pip: dict[type[Rival], str] = {Ours: str(HERE), Supervisord: "supervisor==4.3.0", Circus: "circus==0.19.0"}
+    for rival, package in from_pip.items():
+        done = subprocess.run([tools / "bin" / "pip", "install", "-q", package], capture_output=True, text=True, check=False)
         if done.returncode:
             missing[rival] = f"pip: {done.stderr.strip().splitlines()[-1:]}"
     from_debian: tuple[tuple[type[Rival], str], ...] = ((Runit, "runsvdir"), (S6, "s6-svscan"))

@@ -78,8 +78,11 @@ class Stage:
             async with anyio.create_task_group() as tasks:
                 parts.watchers.open(tasks, config.agents)
                 await anyio.wait_all_tasks_blocked()
-                yield parts
-                tasks.cancel_scope.cancel()
+                try:
+                    yield parts
+                finally:
+                    tasks.cancel_scope.cancel()
+        parts.coordinator.close()
 
 
 @pytest.fixture

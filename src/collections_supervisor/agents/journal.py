@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.agents.state import ActionRecord
 from collections_supervisor.system import plain
 from collections_supervisor.system.clock import Clock
-from collections_supervisor.system.files import MOMENTARY, cause_of, put, read_bounded, set_aside
+from collections_supervisor.system.files import MOMENTARY, cause_of, overwrite, put, read_bounded, set_aside
 from collections_supervisor.system.threads import WRITE_DEADLINE, WRITES, hop
 
 LIMIT = 1 << 20
@@ -70,7 +70,8 @@ class FileJournal:
         """Keep it, returning when it is on disk. What the disk refuses is said once and written when it takes it again."""
         name = record.request.agent
         self._owed[name] = record
-        if await self._settle(name):
+        # Else the others are being written at this moment, each by whoever waits for it.
+        if await self._settle(name) and self._failing:
             await self._catch_up()
 
     async def run(self) -> None:
@@ -97,13 +98,21 @@ class FileJournal:
             if record is None:
                 return True
             try:
-                await put(self._path(name), plain.encode(record), durable=name not in self._owned)
+                await self._put(name, record)
             except OSError as error:
                 self._tell_failed(self._path(name), error)
                 return False
             if self._owed.get(name) is record:
                 del self._owed[name]
             return True
+
+    async def _put(self, name: str, record: ActionRecord) -> None:
+        data = plain.encode(record)
+        if name in self._owned:
+            # Its next start waits for this.
+            await overwrite(self._path(name), data)
+        else:
+            await put(self._path(name), data)
 
     # --- What is said ---
 

@@ -27,7 +27,7 @@ from collections_supervisor.messages import (
 HoldKind = Literal["attempts", "budget", "configuration", "shared", "terminal", "overflow"]
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The one restart under way: asked for, then running, then (its command done) waiting for its proof."""
 
     request: ActionRequest
@@ -42,7 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """What its turn cost, once that is over and where it is told."""
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why there is no automatic restart, since when, and until which instant (None: until recovery or a person)."""
 
     kind: HoldKind
@@ -53,7 +53,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """Names the restart settings under which it was held: others may help."""
 
 
-class Pause(msgspec.Struct, frozen=True, kw_only=True):
+class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person's stop: no misses, restarts or notices until then (None: until the agent is resumed by hand)."""
 
     since: datetime
@@ -61,21 +61,21 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person ended a process of ours: it stays so until it is started by hand."""
 
     since: datetime
     reason: str = ""
 
 
-class Child(msgspec.Struct, frozen=True, kw_only=True):
+class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The living process of an agent that is ours."""
 
     started_at: float
     started: datetime
 
 
-class AgentState(msgspec.Struct, frozen=True, kw_only=True):
+class AgentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything `step` remembers of one agent."""
 
     known_at: float

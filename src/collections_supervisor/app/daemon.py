@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import signal
+import sys
 from collections.abc import AsyncIterator, Collection
 from functools import partial
 
@@ -23,6 +24,7 @@ from collections_supervisor.app.thrift import Thrift
 from collections_supervisor.control.protocol import SOCKET
 from collections_supervisor.control.server import ControlServer
 from collections_supervisor.escalation.channels import names_of
+from collections_supervisor.system import heap
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import sweep_temporaries
 from collections_supervisor.system.logs import LogSystem
@@ -36,6 +38,12 @@ LAST_LINES = 0.4
 
 CLEARING = 2.0
 """Seconds that all agents wait at the most for the end of what runs for those that are gone."""
+
+SWITCH = 0.0005
+"""Seconds for which a thread that draws or reads may keep the interpreter from the event loop.
+
+Python's own 5 ms come together at each step of a restart, while the page of hundreds of agents is drawn.
+"""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
@@ -58,6 +66,7 @@ class Daemon:
     async def run(self) -> None:
         """Supervise until a signal asks to stop; returns when everything that runs has been ended."""
         report_loop_errors(self._logs.on_loop_exception)
+        sys.setswitchinterval(SWITCH)
         # Opened first and closed last: outside of it a second SIGTERM would kill us in the middle of stopping.
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async with anyio.create_task_group() as tasks:
@@ -92,7 +101,7 @@ class Daemon:
                 self._supervise(sinks, "proofs", proofs, parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
-            self._supervise(sinks, "thrift", Thrift(), parts)
+            self._supervise(sinks, "thrift", Thrift(heap.settle, heap.give_back), parts)
             self._supervise(sinks, "deadman", parts.monitor, parts)
             self._supervise(sinks, "sweeper", parts.sweeper, parts)
             self._supervise(sinks, "reporter", parts.display.page, parts)

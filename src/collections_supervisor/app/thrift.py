@@ -1,4 +1,4 @@
-"""Keeps the program small: what the start took, and bursts of work since then, is given back."""
+"""Keeps the program small and prompt: what the start took is given back, and never looked through again."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,23 +14,18 @@ EVERY = 60.0
 """Seconds between two times, and the most that one may take."""
 
 
-def give_back() -> bool:
-    """Return unused memory; False where that is not possible."""
-    # Imported at its time: it loads what nothing else of ours needs.
-    from collections_supervisor.system import heap
-
-    return heap.give_back()
-
-
 class Thrift:
     """Gives unused memory back every minute."""
 
-    def __init__(self, give_back: Callable[[], bool] = give_back) -> None:
+    def __init__(self, settle: Callable[[], None], give_back: Callable[[], bool]) -> None:
+        """`settle` is called once, when the start is over; `give_back` again and again, on a thread, while it says True."""
+        self._settle = settle
         self._give_back = give_back
 
     async def run(self) -> None:
         """Work until cancelled, or until it turns out that this system has no way to do it."""
         await anyio.sleep(FIRST)
+        self._settle()
         possible = True
         while possible:
             # A disk that hangs may hold all threads: whoever writes there says so.

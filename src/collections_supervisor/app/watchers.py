@@ -32,16 +32,18 @@ class Watcher:
         self.policy = policy
         self.actor: AgentActor | None = None
         """None while there is none: after a crash, and until it is its turn."""
-        self.ended = anyio.Event()
         self._make = make
         self._before = before
         self._retired = False
         self._scope = anyio.CancelScope()
+        self._ended = False
+        self._end: anyio.Event | None = None
+        """Set at its end, if somebody waits for that."""
 
     async def turn(self) -> None:
         """Wait for it: one restart at a time, also where it is one that was begun before it was watched no longer."""
         if self._before is not None:
-            await self._before.ended.wait()
+            await self._before.wait()
             self._before = None
 
     async def ask(self, word: AgentCommand) -> Answer:
@@ -68,7 +70,15 @@ class Watcher:
             with self._scope:
                 await work()
         finally:
-            self.ended.set()
+            self._ended = True
+            if self._end is not None:
+                self._end.set()
+
+    async def wait(self) -> None:
+        """Wait until it is over."""
+        if not self._ended:
+            self._end = self._end or anyio.Event()
+            await self._end.wait()
 
     async def retire(self) -> None:
         """Have it end, at the latest with the restart that runs."""

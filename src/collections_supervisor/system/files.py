@@ -25,6 +25,7 @@ __all__ = [
     "cause_of",
     "make_private_folder",
     "open_regular",
+    "overwrite",
     "put",
     "read_bounded",
     "read_patiently",
@@ -42,6 +43,9 @@ MAX_LINE = 4096
 
 MAX_DURABLE_LINE = 1 << 20
 """The same for a line of our own files."""
+
+MAX_OVERWRITTEN = 4096
+"""Bytes of a file that is written over in its place: one page of memory, which the kernel takes whole or not at all."""
 
 LEFTOVER_AGE = 60.0
 """Seconds after which nobody can still be writing a temporary file."""
@@ -73,6 +77,20 @@ async def put(path: Path, data: bytes, *, mode: int | None = 0o600, durable: boo
     except FileNotFoundError:
         await make_private_folder(path.parent)
         await replace(path, data, mode=mode, durable=durable)
+
+
+async def overwrite(path: Path, data: bytes) -> None:
+    """What `put` does, not durable, for JSON that is written often and must not wait: over what stands there, in one write.
+
+    A file that takes the place of another one has its content sent to the disk at once, and whoever does that waits for a disk
+    that is busy. A shorter text is filled up with spaces. No process, and no death of ours, finds anything but the old text or
+    the new one; after a loss of power there may be neither.
+    """
+    try:
+        await complete(WRITES, partial(_overwrite, path, data))
+    except FileNotFoundError:
+        await make_private_folder(path.parent)
+        await complete(WRITES, partial(_overwrite, path, data))
 
 
 async def append_line(path: Path, line: bytes, *, pool: DaemonPool = WRITES) -> None:
@@ -150,6 +168,28 @@ def _replace(path: Path, data: bytes, mode: int | None, durable: bool, given_up:
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _overwrite(path: Path, data: bytes, given_up: threading.Event) -> None:
+    with suppress(OSError):  # whatever cannot be written over can be replaced, or not: that is the error to tell of
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if _is_overwritten(fd, path, data, given_up):
+                return
+        finally:
+            os.close(fd)
+    _replace(path, data, 0o600, False, given_up)
+
+
+def _is_overwritten(fd: int, path: Path, data: bytes, given_up: threading.Event) -> bool:
+    found = os.fstat(fd)
+    padded = data.ljust(found.st_size)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_mode & 0o077 or len(padded) > MAX_OVERWRITTEN:
+        return False
+    _check_wanted(path, given_up)
+    written = os.pwrite(fd, padded, 0)
+    after_write("write")
+    return written == len(padded)
 
 
 def _mode_of(path: Path) -> int | None:

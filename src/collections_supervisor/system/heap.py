@@ -1,7 +1,17 @@
-"""Memory that nothing uses any more, given back to the system. What once was needed would otherwise count as ours for years."""
+"""What the interpreter keeps in memory: no search through what stays for years, and nothing kept that nobody uses any more."""
 
 import ctypes
+import gc
 import sys
+
+
+def settle() -> None:
+    """Take all objects there are now out of the garbage collector's sight, once what lasts as long as the program is made.
+
+    With hundreds of agents each of its full searches takes a tenth of a second, in which nothing else happens.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def give_back() -> bool:
