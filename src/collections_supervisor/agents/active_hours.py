@@ -9,9 +9,8 @@ Stamps before 1970 count as 1970, and nothing lies beyond `FAR_FUTURE`.
 import itertools
 from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from collections_supervisor.config.schema import ActiveHours
 
@@ -146,7 +145,7 @@ def _window(hours: ActiveHours, day: int) -> tuple[datetime, datetime]:
     return _instant(zone, day, hours.start), _instant(zone, end_day, hours.end)
 
 
-def _instant(zone: ZoneInfo, day: int, minutes: int) -> datetime:
+def _instant(zone: tzinfo, day: int, minutes: int) -> datetime:
     local = datetime.fromordinal(day) + timedelta(minutes=minutes)
     found = local.replace(tzinfo=zone).astimezone(UTC)
     if found.astimezone(zone).replace(tzinfo=None) == local:
@@ -162,5 +161,7 @@ def _instant(zone: ZoneInfo, day: int, minutes: int) -> datetime:
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
     return ZoneInfo(name)

@@ -67,6 +67,7 @@ class Daemon:
         """Supervise until a signal asks to stop; returns when everything that runs has been ended."""
         report_loop_errors(self._logs.on_loop_exception)
         sys.setswitchinterval(SWITCH)
+        heap.share()
         # Opened first and closed last: outside of it a second SIGTERM would kill us in the middle of stopping.
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async with anyio.create_task_group() as tasks:

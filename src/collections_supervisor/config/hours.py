@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection
-from zoneinfo import ZoneInfo, available_timezones
 
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.problems import closest, shown
@@ -58,6 +57,9 @@ def _minutes(hour: str, minute: str, text: str) -> int:
 
 
 def _known_zone(name: str) -> None:
+    # Time zones take a while to load, and most never name one.
+    from zoneinfo import ZoneInfo, available_timezones
+
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # also a folder of zones, a path out of their folder, a file that is no zone

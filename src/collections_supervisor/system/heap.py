@@ -3,6 +3,20 @@
 import ctypes
 import gc
 import sys
+from collections.abc import Callable
+
+_M_ARENA_MAX = -8
+"""Of mallopt(3)."""
+
+
+def share() -> None:
+    """Have all threads take memory from one heap, where the C library can (see mallopt(3)); before there are many threads.
+
+    Each would otherwise have one of its own, and keep there what it needed for its largest page. They take turns anyway.
+    """
+    mallopt = _of_c_library("mallopt")
+    if mallopt is not None:
+        mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(1))
 
 
 def settle() -> None:
@@ -20,7 +34,12 @@ def give_back() -> bool:
     Takes milliseconds, without the interpreter's lock: for a thread. To read the configuration and to compile the page takes
     memory between blocks that stay, which is why it does not go back by itself.
     """
-    if sys.platform != "linux":
-        return False
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _of_c_library("malloc_trim")
     return trim is not None and bool(trim(ctypes.c_size_t(0)) >= 0)
+
+
+def _of_c_library(name: str) -> Callable[..., int] | None:
+    if sys.platform != "linux":
+        return None
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return found
