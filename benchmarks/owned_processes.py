@@ -36,13 +36,14 @@ MARK = "OWNED_PROCESSES_BENCHMARK"
 CHILD = ["sleep", "100000"]
 GRANDCHILD = ["sleep", "100001"]
 DEADLINE = 120.0
+LONGEST_STOP = 300.0
 SETTLED = 10.5
 """Seconds without a kill after which each of these takes a child for settled."""
 QUIET = 15.0
 """Seconds between the last kill and the idle time: by then all have put down what the kills were."""
 KILLS = 100
 ROUNDS = 5
-SLOWEST = 100.0
+SLOWEST = 30.0
 """How many children are killed, in how many rounds at the most, and the seconds that all this may take."""
 TALKERS = 10
 RIVALS: tuple[type[Rival], ...] = (Ours, Supervisord, Circus, Runit, S6, Naive)
@@ -129,10 +130,10 @@ def environment(tools: Path) -> dict[str, str]:
     return {**os.environ, **paths(tools), MARK: str(os.getpid())}
 
 
-def restarts(roll: Roll, names: Sequence[str]) -> list[float]:
-    """Milliseconds that each of these takes to be there again; of those that there is time for."""
+def restarts(roll: Roll, names: Sequence[str], within: float) -> list[float]:
+    """Milliseconds that each of these takes to be there again; of those that are killed within so many seconds."""
     took: list[float] = []
-    end = time.monotonic() + SLOWEST
+    end = time.monotonic() + within
     for name in names:
         if time.monotonic() > end:
             break
@@ -186,8 +187,8 @@ def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str,
             took: list[float] = []
             for _ in range(min(ROUNDS, math.ceil(KILLS / size))):
                 time.sleep(SETTLED)
-                with deadline(2 * SLOWEST):
-                    took += restarts(roll, names[:KILLS])
+                with deadline(SLOWEST + DEADLINE):
+                    took += restarts(roll, names[:KILLS], SLOWEST - sum(took) / 1000)
             time.sleep(QUIET)
             pids = supervisors()
             before = cpu_seconds(pids)
@@ -196,7 +197,7 @@ def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str,
             pss = pss_mib(pids)
             stopped = time.monotonic()
             main.send_signal(kind.stop_signal)
-            main.wait(DEADLINE)
+            main.wait(LONGEST_STOP)
             with suppress(TimeoutError):
                 until(lambda: not any(command == CHILD for _, command in processes()), "end of all", 15)
             stop = time.monotonic() - stopped

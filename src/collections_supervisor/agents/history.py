@@ -1,7 +1,6 @@
 """All beats that an agent's heartbeat log still holds, and the rhythm in them."""
 
 import os
-import statistics
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -130,6 +129,8 @@ def rhythm(gaps: Sequence[float]) -> float:
     found = [gap for gap in gaps if gap > 0]
     if not found:
         return 0.0
+    import statistics  # with all that it loads, for a history only
+
     typical = statistics.median_low(found)
     far_longer = [gap for gap in found if gap * RUN >= typical]
     if len(far_longer) >= _OFTEN * len(found):

@@ -5,7 +5,7 @@ The measures are those of Chen, Toueg and Aguilera, "On the quality of service o
 of the beats, until a human is told.
 """
 
-import statistics
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -85,7 +85,7 @@ def summary(silences: Sequence[Silence], *, period: float, days: float) -> Quali
 def _detection(silences: Sequence[Silence], period: float) -> float | None:
     # A crash comes half a period after the last beat, on average.
     found = [silence.told_after - period / 2 for silence in silences if silence.told_after is not None]
-    return statistics.fmean(found) if found else None
+    return math.fsum(found) / len(found) if found else None
 
 
 # --- By the judgement itself -----------------------------------------------------------------------------------------
