@@ -91,6 +91,9 @@ async def test_what_was_paid_for_outlives_a_loss_of_power(journal: FileJournal) 
         calls.clear()
         await journal.write(record("mail-fetcher"))
         assert "fsync" not in calls
+        calls.clear()
+        await journal.write(record("mail-fetcher"))
+        assert calls == ["write"], "its next start waits for this"
     finally:
         files.after_write = before
 

@@ -15,8 +15,10 @@ from collections_supervisor.coordination.coordinator import (
     CRASHES,
     FIRST_LOOK,
     GATHER,
+    LONGEST,
     Coordinator,
     Fleet,
+    pause_after,
 )
 from collections_supervisor.coordination.hearing import INBOX
 from collections_supervisor.coordination.keeping import SAVE_AGAIN, SAVE_EVERY
@@ -229,6 +231,13 @@ async def test_changes_without_end_are_shown_at_a_bounded_rate(stage: Stage, mak
             await anyio.sleep(0.002)
     assert len(stage.sinks.reports) <= 10.0 / GATHER + 1
     assert stage.sinks.last.agents[0].missed >= 4950
+
+
+@pytest.mark.parametrize(
+    ("took", "expected"), [(0.0, GATHER), (0.004, GATHER), (0.02, 0.2), (0.04, 0.4), (0.06, LONGEST), (50.0, LONGEST)]
+)
+def test_judging_takes_a_tenth_of_the_time_at_the_most_but_keeps_nobody_waiting_long(took: float, expected: float) -> None:
+    assert pause_after(took) == pytest.approx(expected)
 
 
 async def test_the_last_report_takes_in_all_that_waits(stage: Stage, make_report: MakeReport) -> None:

@@ -20,6 +20,7 @@ from collections_supervisor.system.files import (
     append_line,
     make_private_folder,
     open_regular,
+    overwrite,
     put,
     read_bounded,
     replace,
@@ -318,6 +319,59 @@ async def test_what_need_not_outlive_a_loss_of_power_waits_for_no_disk(tmp_path:
     assert calls == ["create", "write", "rename"]
 
 
+async def test_what_is_written_over_waits_for_no_disk_and_makes_no_file(tmp_path: Path, calls: list[str]) -> None:
+    path = tmp_path / "deep" / "record"
+    await overwrite(path, b'{"pid":1}')
+    assert (calls[-3:], mode(path)) == (["create", "write", "rename"], 0o600)
+    calls.clear()
+    inode = path.stat().st_ino
+    await overwrite(path, b'{"pid":23}')
+    assert path.read_bytes() == b'{"pid":23}'
+    await overwrite(path, b"{}")
+    assert path.read_bytes() == b"{}        ", "what was longer is filled up"
+    assert (calls, path.stat().st_ino, names(path.parent)) == (["write", "write"], inode, ["record"])
+
+
+@pytest.mark.parametrize("what", ["large before", "large now", "linked twice", "a link", "a pipe", "seen by others"])
+async def test_what_cannot_be_written_over_safely_is_replaced(tmp_path: Path, calls: list[str], what: str) -> None:
+    path, other = tmp_path / "record", tmp_path / "other"
+    other.write_bytes(b"mine")
+    other.chmod(0o600)
+    data = b"x" * (files.MAX_OVERWRITTEN + 1) if what == "large now" else b"new"
+    match what:
+        case "a pipe":
+            os.mkfifo(path)
+        case "a link":
+            path.symlink_to(other)
+        case "linked twice":
+            path.hardlink_to(other)
+        case _:
+            path.write_bytes(b"x" * (files.MAX_OVERWRITTEN + 1) if what == "large before" else b"old")
+            path.chmod(0o644 if what == "seen by others" else 0o600)
+    await overwrite(path, data)
+    assert (path.read_bytes(), mode(path), path.is_symlink()) == (data, 0o600, False)
+    assert other.read_bytes() == b"mine"
+    assert calls[-3:] == ["create", "write", "rename"]
+
+
+def test_what_nobody_waits_for_any_more_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    files._overwrite(path, b"newer", threading.Event())
+    given_up = threading.Event()
+    given_up.set()
+    with pytest.raises(TimeoutError, match="given up"):
+        files._overwrite(path, b"older", given_up)
+    assert path.read_bytes() == b"newer"
+
+
+def test_killed_right_after_it_was_written_over_it_is_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    path.write_bytes(b"old, and longer")
+    path.chmod(0o600)
+    assert not killed_after(1, path, "overwrite(path, b'new')")
+    assert path.read_bytes() == b"new".ljust(len("old, and longer"))
+
+
 async def test_a_durable_line_is_on_disk_and_so_is_the_name_of_a_new_file(tmp_path: Path, calls: list[str]) -> None:
     path = tmp_path / "outbox"
     await append_durable(path, b"one")
@@ -461,7 +515,7 @@ def killed_after(count: int, path: Path, call: str) -> bool:
 import anyio, os, signal, sys
 from pathlib import Path
 from collections_supervisor.system import files
-from collections_supervisor.system.files import append_durable, replace
+from collections_supervisor.system.files import append_durable, overwrite, replace
 
 left = {count}
 

@@ -31,6 +31,7 @@ from collections_supervisor.system.logs import LogSystem
 from collections_supervisor.system.loop import report_loop_errors, task_stacks
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.supervision import Actor, supervise
+from collections_supervisor.system.threads import WRITES, hop
 
 LAST_PAGE = 0.5
 LAST_LINES = 0.4
@@ -102,7 +103,7 @@ class Daemon:
                 self._supervise(sinks, "proofs", proofs, parts)
             if isinstance(parts.journal, FileJournal):
                 self._supervise(sinks, "journal", parts.journal, parts)
-            self._supervise(sinks, "thrift", Thrift(heap.settle, heap.give_back), parts)
+            self._supervise(sinks, "thrift", Thrift(heap.settle, partial(hop, WRITES, heap.give_back)), parts)
             self._supervise(sinks, "deadman", parts.monitor, parts)
             self._supervise(sinks, "sweeper", parts.sweeper, parts)
             self._supervise(sinks, "reporter", parts.display.page, parts)

@@ -1,11 +1,9 @@
 """Keeps the program small and prompt: what the start took is given back, and never looked through again."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
-
-from collections_supervisor.system.threads import WRITES, hop
 
 FIRST = 10.0
 """Seconds until the start is over, the first page included."""
@@ -17,8 +15,8 @@ EVERY = 60.0
 class Thrift:
     """Gives unused memory back every minute."""
 
-    def __init__(self, settle: Callable[[], None], give_back: Callable[[], bool]) -> None:
-        """`settle` is called once, when the start is over; `give_back` again and again, on a thread, while it says True."""
+    def __init__(self, settle: Callable[[], None], give_back: Callable[[], Awaitable[bool]]) -> None:
+        """`settle` is called once, when the start is over; `give_back` again and again, while it says True."""
         self._settle = settle
         self._give_back = give_back
 
@@ -30,5 +28,5 @@ class Thrift:
         while possible:
             # A disk that hangs may hold all threads: whoever writes there says so.
             with anyio.move_on_after(EVERY), contextlib.suppress(BlockingIOError):
-                possible = await hop(WRITES, self._give_back)
+                possible = await self._give_back()
             await anyio.sleep(EVERY)

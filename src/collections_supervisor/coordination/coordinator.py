@@ -60,6 +60,11 @@ EVIDENCE_AT_ONCE = 20
 """Incidents of one instant whose evidence is kept; more say the same."""
 
 
+def pause_after(took: float) -> float:
+    """Seconds in which messages come together, after a judgement that took so many."""
+    return max(GATHER, min(LONGEST, took / SHARE))
+
+
 class Coordinator:
     """Hears the agents, opens and resolves incidents, publishes the report."""
 
@@ -136,7 +141,7 @@ class Coordinator:
             now = self._clock.now()
             with anyio.move_on_after(max(0.0, self._next_timer(now) - now.mono)):
                 self._apply(await self._hearing.next())
-                await anyio.sleep(max(GATHER, min(LONGEST, self._took / SHARE)))
+                await anyio.sleep(pause_after(self._took))
             await self._settle(stopped=False)
 
     async def settle(self, *, stopped: bool = False, patient: bool = False) -> Report:
