@@ -39,10 +39,10 @@ DEADLINE = 120.0
 LONGEST_STOP = 300.0
 SETTLED = 10.5
 """Seconds without a kill after which each of these takes a child for settled."""
-QUIET = 15.0
+QUIET = 12.0
 """Seconds between the last kill and the idle time: by then all have put down what the kills were."""
 KILLS = 100
-ROUNDS = 5
+ROUNDS = 3
 SLOWEST = 30.0
 """How many children are killed, in how many rounds at the most, and the seconds that all this may take."""
 TALKERS = 10
