@@ -17,6 +17,9 @@ TOO_LONG = "This model's maximum context length is 200000 tokens. However, your 
 BUSY_WITH = {"poisoned": "POISON", "collections-emailer": "send", "streaming": "write", "overflowing": "LEDGER"}
 """The turns that have begun when our program starts."""
 
+HICCUP = "Agent database cleanup failed"
+"""What OpenClaw answers once in a while in place of what the model said, when it lets go of an agent's files."""
+
 FAILING = {
     "refused": Refuse(401, "Incorrect API key provided.", "invalid_api_key"),
     "unpaid": Refuse(402, "Payment required: insufficient credits.", "billing"),
@@ -112,6 +115,12 @@ def test_a_conversation_that_is_too_long_is_begun_anew_at_once(office: RealSite)
     assert (first["fresh"], second["fresh"]) == (False, True)
 
 
+def skip_if_openclaw_failed_by_itself(office: RealSite, agent: str) -> None:
+    """What it answered then says nothing of the fault that was planned for it."""
+    if HICCUP in (office.root / "state" / "actions" / f"{agent}.out").read_text():
+        pytest.skip(f"OpenClaw answered {HICCUP!r} instead of what the model said")
+
+
 @pytest.mark.parametrize(
     ("agent", "classified", "words"),
     [
@@ -126,6 +135,7 @@ def test_a_conversation_that_is_too_long_is_begun_anew_at_once(office: RealSite)
 )
 def test_a_failure_is_told_for_what_it_is(office: RealSite, agent: str, classified: str | None, words: str) -> None:
     failed = office.daemon.wait_for("agent.restart.failed", agent=agent, timeout=LONG)
+    skip_if_openclaw_failed_by_itself(office, agent)
     assert (failed["classified"], failed["exit_code"]) == (classified, 1)
     assert words in failed["reason"]
     assert failed["tokens"] is None
@@ -134,6 +144,7 @@ def test_a_failure_is_told_for_what_it_is(office: RealSite, agent: str, classifi
 def test_whoever_is_refused_for_money_is_no_agent_s_trouble(office: RealSite) -> None:
     for agent in ("unpaid", "over-quota", "limited"):
         office.daemon.wait_for("agent.restart.skipped", agent=agent, reason="held", timeout=LONG)
+        skip_if_openclaw_failed_by_itself(office, agent)
         assert office.shown(agent, restarts=1)["held"]["until"] is not None
         assert office.daemon.of("agent.escalated", agent=agent) == []
 
