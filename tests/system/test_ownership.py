@@ -48,6 +48,19 @@ def test_root_may_use_what_is_its_own(tmp_path: Path) -> None:
         require_own(tmp_path / "state", euid=0)
 
 
+def test_root_goes_on_where_it_has_worked_all_along(others: Path) -> None:
+    """In a container everybody is root, whoever a folder of the host belongs to."""
+    signs = [others / "missing", Path("/etc")]
+    require_own(others, signs=signs, euid=0)
+    if os.geteuid() == 0:
+        (others / "lock").touch()
+        os.chown(others / "lock", NOBODY, NOBODY)
+        with pytest.raises(OthersFolderError):
+            require_own(others, signs=[others / "missing", others / "lock"], euid=0)
+        os.chown(others / "lock", 0, 0)
+        require_own(others, signs=[others / "lock"], euid=0)
+
+
 def test_a_folder_by_another_name_is_its_owners(others: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(others)
     assert owner_of(tmp_path / "link") == owner_of(others)

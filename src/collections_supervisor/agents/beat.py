@@ -96,7 +96,7 @@ def parse_until(text: str, *, now: datetime) -> datetime:
 def _require_own_log(path: Path) -> None:
     """Raise OthersFolderError if root would make this log; one that is there stays its owner's."""
     if not os.path.lexists(path):
-        require_own(path.parent)
+        require_own(path.parent, signs=path.parent.glob("*.log"))
 
 
 def _log_of(config: AgentConfig) -> Path | None:

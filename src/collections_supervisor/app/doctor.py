@@ -192,7 +192,8 @@ class Doctor:
     async def _others_folder(self) -> OthersFolderError | None:
         """Why nothing of this user's is to be written into the state folder."""
         try:
-            await hop(_POOL, partial(require_own, self._config.supervisor.state_dir))
+            folder = self._config.supervisor.state_dir
+            await hop(_POOL, partial(require_own, folder, signs=[folder / "supervisor.lock"]))
         except OthersFolderError as error:
             return error
         return None

@@ -43,7 +43,7 @@ def prepare_state(folder: Path, *, once: bool = False, dry: bool = False) -> Loc
     """
     path = folder / "supervisor.lock"
     try:
-        require_own(folder)
+        require_own(folder, signs=[path])
     except OthersFolderError:
         # One that runs there can be asked, or reported of, and writes by itself.
         with suppress(OSError):

@@ -4,7 +4,7 @@ import os
 import pwd
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,18 +29,30 @@ class OthersFolderError(Exception):
 
     def __init__(self, folder: Path, owner: Owner) -> None:
         self.owner = owner
-        self.fact = f"{folder} belongs to {owner}, who could not read what root writes there"
+        otherwise = "where all is to run as root, make it root's"
+        self.fact = f"{folder} belongs to {owner}, who could not read what root writes there ({otherwise})"
         self.advice = f"as that user: {retyped(owner, typed())}"
         super().__init__(f"{self.fact}: nothing was done; {self.advice}")
 
 
-def require_own(folder: Path, *, euid: int | None = None) -> None:
-    """Raise OthersFolderError if root is about to make files in a folder of somebody else; nobody else can by mistake."""
-    if (os.geteuid() if euid is None else euid) != ROOT:
+def require_own(folder: Path, *, signs: Iterable[Path] = (), euid: int | None = None) -> None:
+    """Raise OthersFolderError if root is about to make files in a folder of somebody else; nobody else can by mistake.
+
+    `signs` are files by which root has worked there all along, if one of them is root's: in a container everybody is root,
+    whoever the folder belongs to outside.
+    """
+    if (os.geteuid() if euid is None else euid) != ROOT or any(_is_roots(path) for path in signs):
         return
     owner = owner_of(folder)
     if owner is not None and owner.uid != ROOT:
         raise OthersFolderError(folder, owner)
+
+
+def _is_roots(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == ROOT
+    except OSError:
+        return False
 
 
 def owner_of(folder: Path) -> Owner | None:
