@@ -73,6 +73,8 @@ def target(config_path: Path | None, agents: str | None) -> Target:
             # The name is mistyped, most likely, and whoever is asked instead may be another one than was meant.
             fail(CONFIGURATION, str(error))
         folder = readable_state_dir(path, environ=os.environ)
+        if folder is None:
+            fail(CONFIGURATION, f"{error}\nsupervisor.state_dir cannot be read either: no supervisor is asked")
         warning = f"warning: the configuration cannot be used; the supervisor of {folder} is asked all the same:"
         click.echo(f"{warning}\n{error}", err=True)
         return Target(folder, None)

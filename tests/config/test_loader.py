@@ -276,19 +276,32 @@ def test_whatever_a_variable_holds_gives_settings_or_a_configuration_error(key: 
     [
         ('x = 1\n[supervisor]\nstate_dir = "here"\ncheck_interval = "never"\n', "here"),
         ('agents = []\n[supervisor]\nstate_dir = "here"\n', "here"),
+        ("[supervisor]\ncheck_interval = 7 days\n", "usual"),
+        ("[books]\nenabled = maybe\n", "usual"),
+        ('[books]\nstate_dir = "of the books"\n]\n', "usual"),
         ("[supervisor]\nstate_dir = 7\n", None),
         ('supervisor = "here"\n', None),
-        ('[supervisor]\nstate_dir = "here"\n[[agents]\n', None),
+        ('[supervisor]\nstate_dir = "here"\n[[agents]\n', "here"),
+        ('supervisor.state_dir = "here" # since May\n[[agents]\n', "here"),
+        ('[ supervisor ] # ours\n  state_dir="here"\n]\n', "here"),
+        ('[supervisor]\n# state_dir = "there"\nstate_dir = "here"\n]\n', "here"),
+        ("[supervisor]\nstate_dir = here\n", None),
+        ("[supervisor]\nstate_dir = 'here'\n]\n", None),
+        ('[supervisor\nstate_dir = "here"\n', None),
+        ('[books]\n[supervisor\nstate_dir = "here"\n', None),
+        ('supervisor = { state_dir = "here" }\n]\n', None),
         ("\xff", None),
     ],
 )
 def test_of_a_file_with_faults_the_state_folder_is_read_if_that_can_be(tmp_path: Path, text: str, found: str | None) -> None:
+    """Where it may be named and cannot be read it is not guessed: somebody else's supervisor may work in the usual folder."""
     path = tmp_path / "supervisor.toml"
     path.write_text(text, encoding="latin-1")
     with pytest.raises(ConfigError):
         load(path, environ=HOME)
     usual = load(None, environ=HOME).config.supervisor.state_dir
-    assert readable_state_dir(path, environ=HOME) == (tmp_path / found if found is not None else usual)
+    expected = {None: None, "usual": usual, "here": tmp_path / "here"}
+    assert readable_state_dir(path, environ=HOME) == expected[found]
     more_exact = {**HOME, "COLLECTIONS_SUPERVISOR__SUPERVISOR__STATE_DIR": "/x"}
     assert readable_state_dir(path, environ=more_exact) == Path("/x")
 

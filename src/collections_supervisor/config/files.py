@@ -13,6 +13,8 @@ from collections_supervisor.config.problems import ConfigError, Problem, quoted
 
 FILE_NAME = "supervisor.toml"
 _LARGEST = 1_048_576
+_HEADER = re.compile(r"\[\s*([A-Za-z0-9_.-]+)\s*\](\s*#.*)?")
+_TEXT = re.compile(r"""([A-Za-z0-9_.-]+)\s*=\s*"([^"\\]+)"(\s*#.*)?""")
 _TWICE = re.compile(r"Cannot declare (\(.*,.*\)) twice")
 
 
@@ -63,6 +65,30 @@ def read_document(path: Path) -> dict[str, object]:
     except ValueError as error:
         message = str(error)
     raise ConfigError([Problem(source=source_name(path), message=message)]) from None
+
+
+def salvaged(path: Path, key: str) -> dict[str, object] | None:
+    """One text of a file that is no TOML, by its key path, as a document; an empty one if no line is about it.
+
+    None where there may be such a line: the file cannot be read, or it is written in another way than most do.
+    """
+    try:
+        lines = _decoded(_read(path)).splitlines()
+    except (OSError, ValueError):
+        return None
+    section, _, name = key.rpartition(".")
+    at: str | None = ""
+    for line in map(str.strip, lines):
+        if line.startswith("["):
+            header = _HEADER.fullmatch(line)
+            at = header[1] if header is not None else None
+            continue
+        found = _TEXT.fullmatch(line)
+        if found is not None and at is not None and f"{at}.{found[1]}".lstrip(".") == key:
+            return {section: {name: found[2]}}
+        if name in line and not line.startswith("#") and at in (None, "", section):
+            return None
+    return {}
 
 
 def _plainly(said: str) -> str:

@@ -14,7 +14,7 @@ from collections_supervisor.config.channels import read_channels
 from collections_supervisor.config.checks import Places, Refused
 from collections_supervisor.config.defaults import default
 from collections_supervisor.config.effective import Loaded, effective
-from collections_supervisor.config.files import find_config, home_directory, read_document, source_name
+from collections_supervisor.config.files import find_config, home_directory, read_document, salvaged, source_name
 from collections_supervisor.config.keys import KEYS
 from collections_supervisor.config.layers import (
     Entry,
@@ -29,6 +29,7 @@ from collections_supervisor.config.sections import Sections, heartbeats, judge_b
 
 __all__ = ["Loaded", "build", "find_config", "load", "readable_state_dir"]
 
+_STATE_DIR = "supervisor.state_dir"
 _NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -75,15 +76,23 @@ def build(
     )
 
 
-def readable_state_dir(path: Path | None, *, environ: Mapping[str, str]) -> Path:
-    """The state folder that a configuration with faults names all the same; the usual one if that cannot be read either."""
+def readable_state_dir(path: Path | None, *, environ: Mapping[str, str]) -> Path | None:
+    """The state folder that a configuration with faults names all the same, or the usual one where it surely names none.
+
+    None where that cannot be told: somebody else's supervisor may work in the usual one.
+    """
+    document: dict[str, object] | None
     try:
         document = read_document(path) if path is not None else {}
     except ConfigError:
-        document = {}
+        document = salvaged(path, _STATE_DIR) if path is not None else {}
     inspector, file = Inspector(_places(path, environ), Problems()), Where(source=source_name(path))
-    _, explicit = _written(document, file, inspector, environ, _NO_FLAGS)
-    found: Path = Sections(explicit, inspector, file).get("supervisor.state_dir").value
+    _, explicit = _written(document or {}, file, inspector, environ, _NO_FLAGS)
+    section = (document or {}).get("supervisor", {})
+    may_be_named = document is None or not isinstance(section, dict) or "state_dir" in section
+    if _STATE_DIR not in explicit and may_be_named:
+        return None
+    found: Path = Sections(explicit, inspector, file).get(_STATE_DIR).value
     return found
 
 
