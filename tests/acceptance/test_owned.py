@@ -193,6 +193,25 @@ def test_a_process_whose_agent_was_taken_out_while_we_were_dead_is_ended(site: A
     assert third.stop() == 0
 
 
+def test_a_flag_that_chooses_ends_nobody_who_was_not_chosen(site: Any) -> None:
+    alive = {"heartbeat": {"kind": "none"}}
+    agents = [owned(name, ["sh", "-c", "echo up; exec sleep 300"], **alive) for name in ("chosen", "other")]
+    path = site.configure(agents)
+    first = site.run()
+    for name in ("chosen", "other"):
+        first.wait_for("agent.output", agent=name)
+    pid = site.until(lambda: json.loads((site.state / "actions" / "other.json").read_text())["pid"])
+    first.kill()
+    second = site.run("--config", str(path), "--agents", "chosen")
+    second.wait_for("agent.restart.adopted", agent="chosen")
+    assert second.stop() == 0
+    assert second.of("agent.left_behind") == []
+    assert site.is_running(pid), "it is configured, and the next one that watches it takes it over"
+    third = site.run()
+    assert third.wait_for("agent.restart.adopted", agent="other")["pid"] == pid
+    assert third.stop() == 0
+
+
 def test_one_that_was_given_another_name_while_we_were_dead_does_not_run_twice(site: Any) -> None:
     alive = {"heartbeat": {"kind": "none"}}
     mark = site.root / "ended"

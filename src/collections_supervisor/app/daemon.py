@@ -143,6 +143,9 @@ class Daemon:
 
     async def _clear(self, tasks: anyio.abc.TaskGroup, parts: Parts) -> None:
         """End what still runs of agents that are gone: another one by now may do the same work, and twice at a time is wrong."""
+        if self._source is not None and self._source.loaded.chosen:
+            # By a flag: whoever is not watched this time may be configured all the same.
+            return
         if (left_behind := parts.left_behind()) is not None:
             self._supervise(tasks, "left behind", left_behind, parts)
             with anyio.move_on_after(CLEARING):

@@ -27,7 +27,7 @@ from collections_supervisor.app.faces import Faces
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.app.rounds import PAGE
-from collections_supervisor.app.run import Run
+from collections_supervisor.app.run import Run, secrets_of
 from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.coordination.coordinator import Coordinator
@@ -119,8 +119,9 @@ class Parts:
 
     def left_behind(self) -> LeftBehind | None:
         """What looks for that which runs for nobody any more."""
-        if self._run.lock is None or not isinstance(self.journal, FileJournal):
-            # Without the lock it may be somebody else's folder.
+        lock = self._run.lock
+        if lock is None or lock.unsupported is not None or not isinstance(self.journal, FileJournal):
+            # Without a lock it may be somebody else's folder.
             return None
         return LeftBehind(self.journal, self._place, self._run.boot_id, lambda: [agent.name for agent in self.config.agents])
 
@@ -221,6 +222,8 @@ class Parts:
         After a bug that cut this short nobody knows what is in force, and the next time everything counts as changed.
         """
         before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
+        # Not by the replacement: older releases of msgspec do not call what follows upon one that is made.
+        self._run.secrets.update(secrets_of(config))
         unsure, self._unsure = self._unsure, True
         self._shutdown.grant(config.supervisor.shutdown_grace)
         self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
