@@ -133,6 +133,9 @@ class OwnedProcess:
         code = await self._news_of(child)
         if isinstance(code, MemoryRead):
             return code
+        if self._child is not None and self._child is not child:
+            # Whoever learns late that it ended must not close the ears that are its successor's by now.
+            return None
         output.drain()
         if self._child is not child:
             return None
