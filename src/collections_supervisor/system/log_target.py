@@ -10,8 +10,10 @@ from typing import Protocol, TypeAlias
 
 View: TypeAlias = Callable[[bytes], bytes]
 
-CHECK_S = 0.4
+IDLE_S = 0.8
 """Seconds between two looks, while nothing is written, at whether the file is still the one with that name."""
+CHECK_S = 0.4
+"""Seconds after which a file that is gone is made anew, or one that cannot be looked at is told of again."""
 GAP_S = 0.05
 """Seconds that lines are kept while a file that was renamed has no successor yet."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -111,7 +113,7 @@ class FileTarget(_Descriptor):
     into the new one, and the old one ends with the beginning of it.
     """
 
-    idle_s: float | None = CHECK_S
+    idle_s: float | None = IDLE_S
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float], view: View | None = None) -> None:
         """`monotonic` is a clock in seconds. The file is opened by the first `refresh`."""
