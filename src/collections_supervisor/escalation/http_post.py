@@ -1,6 +1,6 @@
 """One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline.
 
-The HTTP client is imported at the first request: most who run this never send one.
+The HTTP client is imported by `load`, or at the first request: most who run this never send one.
 """
 
 import errno
@@ -40,6 +40,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     needs_body: bool = False
     method: Literal["GET", "POST"] = "POST"
+
+
+def load() -> None:
+    """Import what a request needs now: it must not turn out to be missing when the first alarm is sent."""
+    import http.client  # noqa: F401
 
 
 async def post(pool: DaemonPool, request: Request, seconds: float) -> Answer | Delivery:

@@ -83,8 +83,8 @@ async def overwrite(path: Path, data: bytes) -> None:
     """What `put` does, not durable, for JSON that is written often and must not wait: over what stands there, in one write.
 
     A file that takes the place of another one has its content sent to the disk at once, and whoever does that waits for a disk
-    that is busy. A shorter text is filled up with spaces. No process, and no death of ours, finds anything but the old text or
-    the new one; after a loss of power there may be neither.
+    that is busy. A shorter text is filled up with spaces. Our death leaves the old text or the new one; a loss of power may
+    leave neither, and whoever reads in the very moment of the write sees a part of each: for files that nobody else reads.
     """
     try:
         await complete(WRITES, partial(_overwrite, path, data))
@@ -183,9 +183,10 @@ def _overwrite(path: Path, data: bytes, given_up: threading.Event) -> None:
 
 def _is_overwritten(fd: int, path: Path, data: bytes, given_up: threading.Event) -> bool:
     found = os.fstat(fd)
-    padded = data.ljust(found.st_size)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_mode & 0o077 or len(padded) > MAX_OVERWRITTEN:
+    size = max(found.st_size, len(data))
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_mode & 0o077 or size > MAX_OVERWRITTEN:
         return False
+    padded = data.ljust(size)
     _check_wanted(path, given_up)
     written = os.pwrite(fd, padded, 0)
     after_write("write")

@@ -1,6 +1,5 @@
 """What the interpreter keeps in memory: no search through what stays for years, and nothing kept that nobody uses any more."""
 
-import ctypes
 import gc
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ def share() -> None:
     """
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
-        mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(1))
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def settle() -> None:
@@ -35,11 +34,17 @@ def give_back() -> bool:
     memory between blocks that stay, which is why it does not go back by itself.
     """
     trim = _of_c_library("malloc_trim")
-    return trim is not None and bool(trim(ctypes.c_size_t(0)) >= 0)
+    return trim is not None and trim(0) >= 0
 
 
 def _of_c_library(name: str) -> Callable[..., int] | None:
     if sys.platform != "linux":
         return None
-    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    try:
+        import ctypes  # not built into every Python, and nothing else of ours needs it
+
+        library = ctypes.CDLL(None)
+    except (ImportError, OSError):
+        return None
+    found: Callable[..., int] | None = getattr(library, name, None)
     return found
