@@ -257,10 +257,10 @@ def crash(kind: type[Rival], tools: Path) -> dict[str, float]:
             main.wait(DEADLINE)
             time.sleep(3)
             orphans = len(list(processes()))
-            said, lost = account(folder, rival.printed())
+            said, lost = account(folder, rival.printed() if kind.logs_output else None)
             return {
                 "duplicates": duplicates,
-                "lost": lost if kind.logs_output else -1,
+                "lost": lost,
                 "said": said,
                 "orphans": orphans,
             }
@@ -273,14 +273,16 @@ def talkers() -> dict[int, str]:
     return {pid: command[-1] for pid, command in processes() if command[0] == "sh" and command[-1].startswith("talker-")}
 
 
-def account(folder: Path, printed: str) -> tuple[int, int]:
-    """How many lines were said, and how many of them nobody has."""
+def account(folder: Path, printed: str | None) -> tuple[int, int]:
+    """How many lines were said, and how many of them nobody has: -1 if nobody was to keep them."""
+    said = [(path.name, line) for path in (folder / "said").iterdir() for line in path.read_text().split()]
+    if printed is None:
+        return len(said), -1
     known = Counter[tuple[str, str]]()
     for line in printed.splitlines():
         words = (json.loads(line)["message"] if line.startswith("{") else line).split()
         if len(words) == 4 and words[2] == "line":
             known[f"{words[0]}.{words[1]}", words[3]] += 1
-    said = [(path.name, line) for path in (folder / "said").iterdir() for line in path.read_text().split()]
     lost = [one for one in said if one not in known]
     for name, line in lost[:10]:
         print(f"lost: line {line} of {name}", file=sys.stderr)
