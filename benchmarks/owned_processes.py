@@ -220,7 +220,7 @@ def measure(kind: type[Rival], size: int, tools: Path, idle: float) -> dict[str,
 def clean_up(main: subprocess.Popen[bytes]) -> None:
     """Kill what is left, the supervisors first."""
     while found := list(processes()):
-        for pid in supervisors() or [pid for pid, _ in found]:
+        for pid in (*supervisors(), *(pid for pid, _ in found)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         main.poll()
