@@ -72,11 +72,7 @@ async def replace(path: Path, data: bytes, *, mode: int | None = 0o600, durable:
 
 async def put(path: Path, data: bytes, *, mode: int | None = 0o600, durable: bool = True) -> None:
     """What `replace` does, with the missing folders above it made, private."""
-    try:
-        await replace(path, data, mode=mode, durable=durable)
-    except FileNotFoundError:
-        await make_private_folder(path.parent)
-        await replace(path, data, mode=mode, durable=durable)
+    await _with_folder(path, partial(_replace, path, data, mode, durable))
 
 
 async def overwrite(path: Path, data: bytes) -> None:
@@ -86,11 +82,7 @@ async def overwrite(path: Path, data: bytes) -> None:
     that is busy. A shorter text is filled up with spaces. Our death leaves the old text or the new one; a loss of power may
     leave neither, and whoever reads in the very moment of the write sees a part of each: for files that nobody else reads.
     """
-    try:
-        await complete(WRITES, partial(_overwrite, path, data))
-    except FileNotFoundError:
-        await make_private_folder(path.parent)
-        await complete(WRITES, partial(_overwrite, path, data))
+    await _with_folder(path, partial(_overwrite, path, data))
 
 
 async def append_line(path: Path, line: bytes, *, pool: DaemonPool = WRITES) -> None:
@@ -135,6 +127,14 @@ async def sweep_temporaries(folder: Path, now: datetime) -> int:
 async def make_private_folder(path: Path, *, pool: DaemonPool = WRITES) -> None:
     """Create a folder and the missing ones above it, each with 0700; existing ones keep their mode. Raises OSError."""
     await complete(pool, partial(_make_private_folder, path))
+
+
+async def _with_folder(path: Path, write: Callable[[threading.Event], None]) -> None:
+    try:
+        await complete(WRITES, write)
+    except FileNotFoundError:
+        await make_private_folder(path.parent)
+        await complete(WRITES, write)
 
 
 def _check_line(line: bytes, limit: int) -> None:
