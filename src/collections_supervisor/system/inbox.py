@@ -3,6 +3,8 @@
 import asyncio  # noqa: TID251 - anyio has no timer but the deadline of a cancel scope
 from typing import Generic, TypeVar
 
+from collections_supervisor.system.bell import Bell
+
 Item = TypeVar("Item")
 
 
@@ -16,15 +18,15 @@ class Inbox(Generic[Item]):
     def __init__(self, limit: int) -> None:
         self._items: list[Item] = []
         self._limit = limit
-        self._waiting: list[asyncio.Future[None]] = []
+        self._changed = Bell()
         self._late = False
 
     async def put(self, item: Item) -> None:
         """Hand over an item; waits while the inbox is full."""
         while len(self._items) >= self._limit:
-            await self._change()
+            await self._changed.wait()
         self._items.append(item)
-        self._tell()
+        self._changed.ring()
 
     async def next(self, until: float) -> Item | None:
         """The next item; None if none has come by the monotonic instant `until`."""
@@ -34,28 +36,14 @@ class Inbox(Generic[Item]):
             while not self._items:
                 if self._late:
                     return None
-                await self._change()
+                await self._changed.wait()
         finally:
             if not self._late:
                 alarm.cancel()
         item = self._items.pop(0)
-        self._tell()
+        self._changed.ring()
         return item
 
     def _ring(self) -> None:
         self._late = True
-        self._tell()
-
-    async def _change(self) -> None:
-        # An event would do the same, but keeps a queue of half a kilobyte for those who wait.
-        change = asyncio.get_running_loop().create_future()
-        self._waiting.append(change)
-        try:
-            await change
-        finally:
-            self._waiting.remove(change)
-
-    def _tell(self) -> None:
-        for change in self._waiting:
-            if not change.done():
-                change.set_result(None)
+        self._changed.ring()

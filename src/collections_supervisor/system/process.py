@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
+from collections_supervisor.system.bell import Bell
 from collections_supervisor.system.process_errors import SpawnError, check_enterable, explain, find_program
 from collections_supervisor.system.process_table import HERE, MARKER_VARIABLE, STARTED, Facilities, start_time
 from collections_supervisor.system.process_tree import Tree
@@ -65,7 +66,7 @@ class Child:
         self.left_group = False
         """Whether others of its process group were still there when its status was taken."""
         self._pidfd = pidfd
-        self._waiting: list[asyncio.Future[None]] = []
+        self._ended = Bell()
 
     @property
     def tree(self) -> Tree:
@@ -84,24 +85,16 @@ class Child:
 
     async def _sign_of_its_end(self, pidfd: int) -> None:
         loop = asyncio.get_running_loop()
-        sign = loop.create_future()
-        if not self._waiting:
+        if not self._ended.is_awaited:
             # An event loop takes one reader for a file descriptor. Not by anyio, which needs three times the memory for each.
-            loop.add_reader(pidfd, self._wake_all)
-        self._waiting.append(sign)
+            loop.add_reader(pidfd, self._ended.ring)
         try:
-            await sign
+            await self._ended.wait()
         finally:
-            self._waiting.remove(sign)
-            if not self._waiting:
+            if not self._ended.is_awaited:
                 loop.remove_reader(pidfd)
                 if self.returncode is not None:
                     self._close()
-
-    def _wake_all(self) -> None:
-        for sign in self._waiting:
-            if not sign.done():
-                sign.set_result(None)
 
     def signal_group(self, *numbers: int) -> None:
         """Send these signals, in this order, to its process group, unless its status was taken already.
@@ -119,7 +112,7 @@ class Child:
             if self.returncode is not None:
                 # Asked at once: the number of a group that is gone can be given to somebody else, but numbers come in turn.
                 self.left_group = _has_group(self.pid)
-                if not self._waiting:
+                if not self._ended.is_awaited:
                     self._close()
         return self.returncode
 
