@@ -32,6 +32,7 @@ from collections_supervisor.escalation.http_answer import Answer
 from collections_supervisor.escalation.http_post import Request, post
 from collections_supervisor.system.clock import SystemClock
 from collections_supervisor.system.files import cause_of
+from collections_supervisor.system.lock import LOCK
 from collections_supervisor.system.ownership import OthersFolderError, require_own
 from collections_supervisor.system.process import child_environment
 from collections_supervisor.system.process_arguments import read_arguments
@@ -193,7 +194,7 @@ class Doctor:
         """Why nothing of this user's is to be written into the state folder."""
         try:
             folder = self._config.supervisor.state_dir
-            await hop(_POOL, partial(require_own, folder, signs=[folder / "supervisor.lock"]))
+            await hop(_POOL, partial(require_own, folder, signs=[folder / LOCK]))
         except OthersFolderError as error:
             return error
         return None

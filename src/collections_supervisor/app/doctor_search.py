@@ -23,6 +23,7 @@ from collections_supervisor.app.other_watchdogs import (
 from collections_supervisor.config.loader import find_config, load
 from collections_supervisor.config.problems import ConfigError
 from collections_supervisor.system.files import cause_of
+from collections_supervisor.system.lock import LOCK
 from collections_supervisor.system.process_arguments import read_open_files, read_surroundings
 from collections_supervisor.system.process_table import Process, read_markers, read_table
 
@@ -42,7 +43,6 @@ _SCRIPT = re.compile(r"(?<![\w.])/[^\s'\";|&<>()]+")
 _PROGRAM = re.compile(r"/node_modules/|/site-packages/|\.[cm]?js$")
 """Programs of others that are text: OpenClaw's own says how to restart it."""
 
-LOCK = "supervisor.lock"
 _NOBODYS_HOME = "/home of whoever runs it"
 
 

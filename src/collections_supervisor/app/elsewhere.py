@@ -12,7 +12,7 @@ import anyio
 from collections_supervisor.app.doctor_others import Service
 from collections_supervisor.app.doctor_search import running_services
 from collections_supervisor.config.schema import Config
-from collections_supervisor.system.lock import find_holder
+from collections_supervisor.system.lock import LOCK, find_holder
 from collections_supervisor.system.process_arguments import read_arguments
 from collections_supervisor.system.threads import DaemonPool, hop
 
@@ -42,7 +42,7 @@ async def _look(path: Path, folder: Path) -> str:
 
 def _holder_of(folder: Path) -> int | None:
     try:
-        holder = find_holder(folder / "supervisor.lock")
+        holder = find_holder(folder / LOCK)
     except OSError:
         return None
     return holder.pid if holder is not None else None

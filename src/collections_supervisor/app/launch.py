@@ -17,7 +17,7 @@ from collections_supervisor.app.told import UnknownStateError
 from collections_supervisor.config.schema import Config, LoggingConfig
 from collections_supervisor.system.clock import SystemClock, boot_id
 from collections_supervisor.system.files import cause_of
-from collections_supervisor.system.lock import Lock, LockHeldError, find_holder, wait_for_lock
+from collections_supervisor.system.lock import LOCK, Lock, LockHeldError, find_holder, wait_for_lock
 from collections_supervisor.system.log_faults import faults_of
 from collections_supervisor.system.logs import LogSystem, open_log
 from collections_supervisor.system.ownership import OthersFolderError, require_own
@@ -41,7 +41,7 @@ def prepare_state(folder: Path, *, once: bool = False, dry: bool = False) -> Loc
 
     Raises OSError, LockHeldError, or OthersFolderError where root would take it from another user's supervisor.
     """
-    path = folder / "supervisor.lock"
+    path = folder / LOCK
     try:
         require_own(folder, signs=[path])
     except OthersFolderError:

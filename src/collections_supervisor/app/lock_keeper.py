@@ -8,7 +8,7 @@ import anyio
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.system.files import cause_of, make_private_folder
-from collections_supervisor.system.lock import Lock, LockHeldError
+from collections_supervisor.system.lock import LOCK, Lock, LockHeldError
 from collections_supervisor.system.shutdown import Shutdown
 from collections_supervisor.system.threads import WRITES, hop
 
@@ -45,7 +45,7 @@ class LockKeeper:
         try:
             await make_private_folder(self._folder / "actions")
             if self._lock is None:
-                self._lock = await hop(WRITES, Lock, self._folder / "supervisor.lock")
+                self._lock = await hop(WRITES, Lock, self._folder / LOCK)
             else:
                 await hop(WRITES, self._lock.retake)
         except LockHeldError as error:

@@ -12,7 +12,7 @@ from collections_supervisor.control import client
 from collections_supervisor.control.protocol import Request, report_of
 from collections_supervisor.messages import Report
 from collections_supervisor.system.files_open import cause_of
-from collections_supervisor.system.lock import Holder, find_holder
+from collections_supervisor.system.lock import LOCK, Holder, find_holder
 
 ANSWERS_WITHIN = 2.0
 """Seconds in which a daemon that is asked how things are has to answer; what it has saved stands in for that."""
@@ -35,7 +35,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_daemon(state_dir: Path) -> Holder | None:
     """The daemon that runs on this state folder; a single sweep is none. Raises UnknownStateError if that cannot be told."""
-    path = state_dir / "supervisor.lock"
+    path = state_dir / LOCK
     try:
         holder = find_holder(path)
     except OSError as error:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+LOCK = "supervisor.lock"
+"""The name of the lock in a state folder."""
+
 RETRY = 0.05
 """Seconds between two tries to get a lock that is held for a short while."""
 
