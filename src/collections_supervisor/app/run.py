@@ -7,7 +7,8 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from collections_supervisor.app.own_counts import OwnCounts
-from collections_supervisor.config.schema import Config, OpenClawChannel, WebhookChannel
+from collections_supervisor.app.tokens import token_variable
+from collections_supervisor.config.schema import Config
 from collections_supervisor.system.clock import Clock
 from collections_supervisor.system.lock import Lock
 from collections_supervisor.system.sdnotify import ServiceManager
@@ -65,8 +66,7 @@ def cycle_of(config: Config) -> float:
 
 def secrets_of(config: Config) -> frozenset[str]:
     """Names of the environment variables that hold tokens: no child of ours is to see them."""
-    named = (channel.token_env for channel in config.escalation.channels if isinstance(channel, OpenClawChannel | WebhookChannel))
-    return frozenset(name for name in named if name)
+    return frozenset(filter(None, map(token_variable, config.escalation.channels)))
 
 
 def folders_of(config: Config) -> tuple[Path, ...]:

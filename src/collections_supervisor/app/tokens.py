@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from collections_supervisor.config.schema import Channel, OpenClawChannel
+from collections_supervisor.config.schema import Channel, OpenClawChannel, WebhookChannel
+
+
+def token_variable(channel: Channel) -> str:
+    """The variable that a channel names for its token, needed or not; empty if it names none."""
+    return channel.token_env if isinstance(channel, OpenClawChannel | WebhookChannel) else ""
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,17 +28,12 @@ def missing_tokens(channels: Sequence[Channel], environ: Mapping[str, str]) -> t
     """Each variable once, in the order of the channels."""
     found: dict[str, list[str]] = {}
     for index, channel in enumerate(channels):
-        variable = _variable_of(channel)
+        # OpenClaw's own program has a token of its own.
+        variable = token_variable(channel) if not (isinstance(channel, OpenClawChannel) and channel.via == "cli") else ""
         # Blank is as good as not there: nothing would be sent.
         if variable and not environ.get(variable, "").strip():
             found.setdefault(variable, []).append(f"escalation.channels[{index}]")
     return tuple(Missing(variable=variable, channels=tuple(keys)) for variable, keys in found.items())
-
-
-def _variable_of(channel: Channel) -> str:
-    if isinstance(channel, OpenClawChannel) and channel.via == "cli":  # OpenClaw's own program has one of its own
-        return ""
-    return str(getattr(channel, "token_env", ""))
 
 
 def tell_missing_tokens(channels: Sequence[Channel], environ: Mapping[str, str], log: FilteringBoundLogger) -> None:
