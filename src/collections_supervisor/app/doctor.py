@@ -150,7 +150,7 @@ class Doctor:
 
     async def _agents(self) -> AsyncIterator[Check]:
         now = self._clock.now()
-        ours = any(service.state_dir == self._config.supervisor.state_dir for service in self._running)
+        ours = bool(self._ours())
         found: dict[str, Check] = {}
 
         async def look(agent: AgentConfig) -> None:
@@ -189,6 +189,10 @@ class Doctor:
             return
         exists, problem = await hop(_POOL, try_to_write, folder)
         yield checks.state(folder, problem, exists=exists)
+
+    def _ours(self) -> list[others.Service]:
+        """The supervisors that run on this very state folder."""
+        return [service for service in self._running if service.state_dir == self._config.supervisor.state_dir]
 
     async def _others_folder(self) -> OthersFolderError | None:
         """Why nothing of this user's is to be written into the state folder."""
@@ -240,8 +244,7 @@ class Doctor:
 
     async def _tokens(self) -> AsyncIterator[Check]:
         places = await _listed(partial(search.environments, self._root, self._home))
-        ours = [service for service in self._running if service.state_dir == self._config.supervisor.state_dir]
-        for check in others.tokens(self._config.escalation.channels, self._environ, ours, places):
+        for check in others.tokens(self._config.escalation.channels, self._environ, self._ours(), places):
             yield check
 
     async def _notify_test(self) -> AsyncIterator[Check]:
