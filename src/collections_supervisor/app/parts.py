@@ -27,7 +27,7 @@ from collections_supervisor.app.faces import Faces
 from collections_supervisor.app.memory import Memory
 from collections_supervisor.app.pulse import Pulse, Witnessed
 from collections_supervisor.app.rounds import PAGE
-from collections_supervisor.app.run import Run, secrets_of
+from collections_supervisor.app.run import Run
 from collections_supervisor.app.watchers import Watchers
 from collections_supervisor.config.schema import AgentConfig, Config
 from collections_supervisor.coordination.coordinator import Coordinator
@@ -222,8 +222,6 @@ class Parts:
         After a bug that cut this short nobody knows what is in force, and the next time everything counts as changed.
         """
         before, self._run = self._run.config, msgspec.structs.replace(self._run, config=config)
-        # Not by the replacement: older releases of msgspec do not call what follows upon one that is made.
-        self._run.secrets.update(secrets_of(config))
         unsure, self._unsure = self._unsure, True
         self._shutdown.grant(config.supervisor.shutdown_grace)
         self._slots.resize(config.max_concurrent, reviewing=reviewing(self._run))
