@@ -1,5 +1,7 @@
-"""What is refused on the command line before anything is done."""
+"""What is refused on the command line before anything is done, and what an interrupt of that moment comes to."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,22 @@ def test_a_state_folder_of_ours_is_private_and_one_of_others_keeps_its_mode(tmp_
         prepare_state(shared).close()
         assert shared.stat().st_mode & 0o7777 == 0o1777
     assert (shared / "actions").stat().st_mode & 0o777 == 0o700
+
+
+INTERRUPTED_IN = """
+import click
+from collections_supervisor import cli
+
+def interrupted():
+    {statement}
+
+cli.cli.add_command(click.Command("interrupted", callback=interrupted))
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
+def test_an_interrupt_of_any_moment_is_told_by_the_status_alone(statement: str) -> None:
+    program = INTERRUPTED_IN.format(statement=statement)
+    done = subprocess.run([sys.executable, "-c", program, "interrupted"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")

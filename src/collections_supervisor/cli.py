@@ -105,14 +105,11 @@ def cli(
 
 
 def _supervise(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], *, dry: bool) -> int:
-    from collections_supervisor.system.early_signals import remembered
+    from collections_supervisor.system.early_signals import leaving, remembered
 
     # It takes a while until there is a loop that listens, and longer where a single sweep of another is waited for.
-    with remembered(signal.SIGHUP, signal.SIGUSR1) as early:
-        try:
-            return _run(loaded, agents, flags, early, dry=dry)
-        except KeyboardInterrupt:
-            return INTERRUPTED
+    with leaving(signal.SIGINT, INTERRUPTED), remembered(signal.SIGHUP, signal.SIGUSR1) as early:
+        return _run(loaded, agents, flags, early, dry=dry)
 
 
 def _run(loaded: "Loaded", agents: str | None, flags: Mapping[str, object], early: Collection[int], *, dry: bool) -> int:
@@ -152,7 +149,7 @@ def _check_health(config: "Config", *, as_json: bool, dry: bool) -> int:
         fail(CONFIGURATION, str(error))
     except UnknownStateError as error:
         fail(UNHEALTHY, str(error))
-    except (InterruptedSweepError, KeyboardInterrupt):
+    except InterruptedSweepError:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - it stands in the log already
         click.echo(f"unexpected internal error: {error!r}", err=True)
@@ -170,4 +167,15 @@ for command in (beat, status, *preparing.COMMANDS, *steering.COMMANDS):
 
 def main() -> None:
     """The console script."""
-    cli.main(prog_name="collections-supervisor")
+    try:
+        status = cli.main(prog_name="collections-supervisor", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        # Of any moment; click by itself makes it 1, which is "not healthy".
+        status = INTERRUPTED
+        # An interrupt that met text being executed (a dataclass being made by an import) is remembered by CPython, which then
+        # ends by the signal whatever the status: until the next text (run_eval_code_obj in Python/pythonrun.c).
+        exec("")  # noqa: S102 - there is nothing in it
+    sys.exit(status)

@@ -75,8 +75,6 @@ def _watch(whom: Target, every: float, *, as_json: bool) -> int:
     face = watch.face_for(sys.stdout, show, click.echo, complain, as_json=as_json, colour=screen()[1])
     try:
         return anyio.run(watch.watch, lambda: anyio.to_thread.run_sync(ask, whom.state_dir, whom.config, now()), face, every)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     finally:
         face.close()
 
@@ -99,7 +97,7 @@ def show_look(config: "Config", output: Path | None, *, metrics: bool) -> int:
             click.echo(data, nl=False)
         else:
             anyio.run(put_metrics if metrics else put_page, output, data)
-    except (InterruptedSweepError, KeyboardInterrupt):
+    except InterruptedSweepError:
         return INTERRUPTED
     except TemplateFaultError as error:
         fail(CONFIGURATION, f"the page cannot be drawn: {error}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from collections_supervisor import steering
-from collections_supervisor.terminal import INTERRUPTED, OK, UNHEALTHY, USAGE, Options, complete_agent, load, screen, show
+from collections_supervisor.terminal import OK, UNHEALTHY, USAGE, Options, complete_agent, load, screen, show
 
 
 @click.command()
@@ -62,10 +62,7 @@ def doctor(options: Options, notify_test: bool, as_json: bool) -> None:
     from collections_supervisor.app.doctor_text import encode, is_sound, render
 
     examiner = Doctor(load(*options), os.environ)
-    try:
-        checks = anyio.run(lambda: examiner.examine(notify_test=notify_test))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    checks = anyio.run(lambda: examiner.examine(notify_test=notify_test))
     if as_json:
         click.echo(encode(checks))
     else:
