@@ -1,6 +1,8 @@
 """The real OpenClaw, its gateway with a model of our own, and the installed program that works with both."""
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,10 @@ from tests.openclaw.model import Model, Work
 AGENTS = ("payment-watcher", "collections-emailer", "caine", "deputy")
 STRAINED = ("streaming", "poisoned", "refused", "unpaid", "over-quota", "limited", "broken", "overflowing")
 """What is wrong with each of them, one at a time."""
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 1 << 30
+"""Bytes; a run leaves some 90 million of them."""
 
 _why_not = pytest.StashKey[str]()
 
@@ -42,13 +48,29 @@ def programs(pytestconfig: pytest.Config) -> Programs:
 def gateway(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that runs, with all agents; their models answer at once unless told otherwise."""
     model = Model()
-    made = Gateway(tmp_path_factory.mktemp("openclaw"), programs, model, (*AGENTS, *STRAINED))
+    made = Gateway(folder_for(tmp_path_factory), programs, model, (*AGENTS, *STRAINED))
     try:
         made.start()
         yield made
     finally:
         model.close()
         made.close()
+        if MEMORY in made.root.parents:
+            shutil.rmtree(made.root)
+
+
+def folder_for(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where OpenClaw keeps what it knows: in memory, where there is enough of it.
+
+    It gives up what waits for its databases for more than five seconds, be it a turn or a notice ("another OpenClaw process owns
+    state-lifecycle"), and on a busy disk that happens.
+    """
+    try:
+        if shutil.disk_usage(MEMORY).free >= ENOUGH:
+            return Path(tempfile.mkdtemp(prefix="openclaw-", dir=MEMORY))
+    except OSError:
+        pass
+    return tmp_path_factory.mktemp("openclaw")
 
 
 class RealSite(Site):

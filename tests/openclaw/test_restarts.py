@@ -9,7 +9,7 @@ from tests.openclaw.model import CALL, Hang, Prompt, Refuse, Reply, Stream
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(600)]
 
-LONG = 120.0
+LONG = 240.0
 """Seconds that one agent's story may take while those of ten others go on beside it."""
 
 TOO_LONG = "This model's maximum context length is 200000 tokens. However, your messages resulted in 250000 tokens."
@@ -59,7 +59,7 @@ def office(real: RealSite) -> RealSite:
     real.configure(
         [{"name": agent, **({"restart": only[agent]} if agent in only else {})} for agent in agents],
         heartbeats={"dir": "heartbeats", "timeout": "10m", "miss_interval": "1h"},
-        restart={"max_concurrent": 3, "timeout": "100s", "verify_within": "30s", "busy_within": "8s", "attempts_per_incident": 3},
+        restart={"max_concurrent": 2, "timeout": "100s", "verify_within": "30s", "busy_within": "8s", "attempts_per_incident": 3},
     )
     real.run()
     return real
