@@ -2,12 +2,13 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collections_supervisor.agents.learned import ENOUGH, KEPT, add, deadline, interval_of
+from collections_supervisor.agents.learned import DEVIATIONS, ENOUGH, KEPT, add, deadline, interval_of
 from collections_supervisor.config.hours import parse
 from collections_supervisor.messages import Beat
 
@@ -47,6 +48,10 @@ def test_an_interval_is_what_passes_between_beats() -> None:
 
 
 # --- What is learned -------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_what_comes_once_in_a_hundred_million_intervals() -> None:
+    assert NormalDist().cdf(-DEVIATIONS) == pytest.approx(1e-8, rel=1e-9)
 
 
 def test_until_enough_is_known_it_is_one_and_a_half_periods() -> None:
