@@ -122,6 +122,9 @@ class NoRunner:
     async def wait(self) -> ChildExited | None:
         return None
 
+    def when_news(self, call: Callable[[], object]) -> bool:
+        return False
+
     async def close(self) -> None:
         pass
 

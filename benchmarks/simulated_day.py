@@ -171,6 +171,9 @@ class FakeAgent:
     async def wait(self) -> ChildExited | None:
         return None
 
+    def when_news(self, call: Callable[[], object]) -> bool:
+        return False
+
     async def close(self) -> None:
         pass
 

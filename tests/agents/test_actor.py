@@ -1,7 +1,7 @@
 """The task of one agent under virtual time: its files, its restarts and the coordinator are made up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -161,6 +161,9 @@ class Outside:
         with anyio.move_on_after(script.lives):
             await self.exit_now.wait()
         return ChildExited(exit_code=1, signal=None, uptime_s=script.lives)
+
+    def when_news(self, call: Callable[[], object]) -> bool:
+        return False
 
     async def close(self) -> None:
         self.closed += 1

@@ -183,6 +183,43 @@ async def test_an_end_by_a_signal_names_it(bench: Bench) -> None:
     assert (exited.exit_code, exited.signal) == (None, "SIGSEGV")
 
 
+async def test_its_end_calls_whoever_is_to_wait_then_and_what_it_said_is_told_before(bench: Bench) -> None:
+    process = bench.shell(f"until [ -e {bench.folder}/end ]; do sleep 0.01; done; echo bye; exit 3")
+    await bench.start(process)
+    news = anyio.Event()
+    assert process.when_news(news.set)
+    (bench.folder / "end").touch()
+    with anyio.fail_after(DEADLINE):
+        await news.wait()
+        exited = await process.wait()
+    assert isinstance(exited, ChildExited)
+    assert (exited.exit_code, bench.said) == (3, ["bye"])
+
+
+async def test_nobody_is_called_when_we_end_it_ourselves(bench: Bench) -> None:
+    process = bench.shell("exec sleep 1000")
+    await bench.start(process)
+    calls: list[int] = []
+    assert process.when_news(lambda: calls.append(1))
+    await process.close()
+    await anyio.wait_all_tasks_blocked()
+    assert calls == []
+
+
+async def test_other_settings_call_whoever_is_to_wait_by_them(bench: Bench) -> None:
+    process = bench.shell("exec sleep 1000")
+    await bench.start(process)
+    calls: list[int] = []
+    assert process.when_news(lambda: calls.append(1))
+    bench.adjust(process, cycle=0.2, max_rss=1)
+    assert calls == [1]
+    assert not process.when_news(lambda: calls.append(2)), "it is measured once a cycle, which takes a task"
+    with anyio.fail_after(DEADLINE):
+        assert isinstance(await process.wait(), MemoryRead)
+    await process.close()
+    assert calls == [1]
+
+
 async def test_without_a_process_there_is_no_end_to_wait_for(bench: Bench) -> None:
     process = bench.shell("exit 0")
     assert await process.wait() is None

@@ -177,6 +177,10 @@ class Runner:
         """There is no child."""
         return None
 
+    def when_news(self, call: Callable[[], object]) -> bool:
+        """Nothing is ever called."""
+        return False
+
     async def close(self) -> None:
         """Nothing outlives `run`."""
 

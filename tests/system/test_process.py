@@ -339,6 +339,54 @@ async def test_its_group_is_signalled_only_as_long_as_its_number_is_its_own() ->
     child.signal_group(signal.SIGKILL)
 
 
+async def test_its_end_calls_once_and_is_waited_for_without_waiting() -> None:
+    child = await spawn(["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="calls")
+    called = anyio.Event()
+    calls: list[int] = []
+    before = open_descriptors()
+
+    def call() -> None:
+        calls.append(1)
+        called.set()
+
+    assert child.when_ended(call)
+    with anyio.move_on_after(0.01):
+        await child.wait()
+    child.signal_group(signal.SIGKILL)
+    with anyio.fail_after(20):
+        await called.wait()
+        # Nobody has taken its status yet, and the loop hears of its end no more.
+        await anyio.wait_all_tasks_blocked()
+        assert await child.wait() == -signal.SIGKILL
+    assert calls == [1]
+    assert open_descriptors() == before - 1
+    assert not child.when_ended(called.set), "it has ended"
+
+
+async def test_whoever_wants_no_call_any_more_gets_none_and_others_may_wait_all_the_same() -> None:
+    child = await spawn(["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="calls")
+    calls: list[str] = []
+    before = open_descriptors()
+    for call in (lambda: calls.append("first"), lambda: calls.append("second"), None):
+        assert child.when_ended(call)
+    child.signal_group(signal.SIGKILL)
+    with anyio.fail_after(20):
+        assert await child.wait() == -signal.SIGKILL
+    await anyio.wait_all_tasks_blocked()
+    assert calls == []
+    assert open_descriptors() == before - 1
+
+
+async def test_where_nothing_tells_of_its_end_nothing_is_called() -> None:
+    child = await spawn(
+        ["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="calls", facilities=WITHOUT_PIDFD
+    )
+    assert not child.when_ended(lambda: None)
+    child.signal_group(signal.SIGKILL)
+    with anyio.fail_after(20):
+        assert await child.wait() == -signal.SIGKILL
+
+
 async def test_several_may_wait_and_one_who_gives_up_leaves_the_others_waiting() -> None:
     child = await spawn(["sleep", "1000"], env=os.environ, cwd=None, stdout=None, stderr=None, marker="waiters")
     codes: list[int] = []

@@ -1,5 +1,7 @@
 """One restart action of kind `openclaw` or `command`: run it under our deadline, judge what it answered."""
 
+from collections.abc import Callable
+
 import anyio
 import anyio.to_thread
 import msgspec
@@ -72,6 +74,10 @@ class ActionRunner:
     async def wait(self) -> ChildExited | None:
         """There is no process of ours to wait for."""
         return None
+
+    def when_news(self, call: Callable[[], object]) -> bool:  # noqa: ARG002 - there will be none
+        """There is nothing to be told of."""
+        return False
 
     async def close(self) -> None:
         """Nothing outlives `run`."""

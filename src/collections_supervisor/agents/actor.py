@@ -177,7 +177,7 @@ class AgentActor:
         if record is not None and tree is not None and is_owned(self._policy):
             await self._work.runner.adopt(record, tree)
             self._ports.slots.release(name)
-            tasks.start_soon(self._work.watch_child)
+            self._attend(tasks)
         elif record is not None and tree is not None:
             tasks.start_soon(self._work.adopt, record, tree)
         else:
@@ -275,7 +275,13 @@ class AgentActor:
         if self._is_current(request):
             await self._inbox.put(ActionEnded(outcome=outcome))
         if outcome.result == "ok":
-            tasks.start_soon(self._work.watch_child)
+            self._attend(tasks)
+
+    def _attend(self, tasks: TaskGroup) -> None:
+        """See to it that somebody waits for news of a process of ours once there is some."""
+        watch = partial(tasks.start_soon, self._work.watch_child)
+        if not self._work.runner.when_news(watch):
+            watch()
 
     async def _begin(self, tasks: TaskGroup, request: ActionRequest, started: ActionStarted) -> AgentState | None:
         stale = self._looked is None or self._ports.clock.now().mono > self._looked.mono + STALE

@@ -1,5 +1,6 @@
 """Ports that change nothing: for a dry run, and for what a sweep that does not outlive itself must not begin."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -40,6 +41,10 @@ class Bystander:
     async def wait(self) -> ChildExited | None:
         """There is nothing to wait for."""
         return None
+
+    def when_news(self, call: Callable[[], object]) -> bool:  # noqa: ARG002 - there will be none
+        """There is nothing to be told of."""
+        return False
 
     async def close(self) -> None:
         """There is nothing to end."""

@@ -6,6 +6,7 @@ It outlives our crash: the next supervisor takes it over, unless it would be sta
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 import anyio
 
@@ -34,8 +35,10 @@ class OwnedProcess:
         self._last: Child | Orphan | None = None
         """The one that lives, or the last one, as long as something of it may be left."""
         self._started_at = 0.0
-        self._waiting = anyio.CancelScope()
+        self._waiting: anyio.CancelScope | None = None
         """Left when the settings change, to wait by those of now."""
+        self._call: Callable[[], object] | None = None
+        """Who is to wait once there is news, and nobody does yet."""
         self._output = _output(policy, place)
         self._goes_to = policy.restart.output
         """Where the one that lives writes, whatever the settings say by now."""
@@ -59,7 +62,10 @@ class OwnedProcess:
     def adjust(self, policy: AgentConfig) -> None:
         """Go by these settings from now on; the process lives on as it was started, and writes where it did."""
         self._policy = policy
-        self._waiting.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
+        # There may be more to look for than its end from now on.
+        self._tell_news()
 
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
         self._redirect()
@@ -148,12 +154,30 @@ class OwnedProcess:
             adopted=adopted,
         )
 
+    def when_news(self, call: Callable[[], object]) -> bool:
+        """Have this called when the process ends, where that is all there is to wait for."""
+        if not isinstance(self._child, Child) or self._looks_after or not self._child.when_ended(self._tell_news):
+            return False
+        self._call = call
+        self._output.listen()
+        return True
+
+    def _tell_news(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+    @property
+    def _looks_after(self) -> bool:
+        """Whether it is looked at once a cycle."""
+        return self._policy.restart.max_rss is not None or self._goes_to is not None
+
     async def _news_of(self, child: Child | Orphan) -> int | MemoryRead | None:
         while True:
             with anyio.CancelScope() as self._waiting:
-                if self._policy.restart.max_rss is None and self._goes_to is None:
-                    return await child.wait()
-                return await self._wait_and_look_after(child)
+                if self._looks_after:
+                    return await self._wait_and_look_after(child)
+                return await child.wait()
 
     async def _wait_and_look_after(self, child: Child | Orphan) -> int | MemoryRead | None:
         measured: list[MemoryRead] = []
@@ -182,6 +206,7 @@ class OwnedProcess:
 
     async def close(self) -> None:
         """End the process and everything it started, within what the shutdown leaves. It may be run again."""
+        self._call = None
         if strays := self._place.strays.take(self._policy.name):
             async with anyio.create_task_group() as tasks:
                 for stray in strays:
@@ -206,7 +231,7 @@ class OwnedProcess:
 
     async def _end(self) -> None:
         # Forgotten first: what we end ourselves is no exit to be judged. One that died may have left children behind.
-        last, self._last, self._child = self._last, None, None
+        last, self._last, self._child, self._call = self._last, None, None, None
         if last is not None:
             asked = isinstance(last, Child) and last.returncode is None
             if isinstance(last, Child):

@@ -56,6 +56,10 @@ class Runner(Protocol):
         """Wait for the owned process to end, or for news of it; None if we ended it, or own none."""
         ...
 
+    def when_news(self, call: Callable[[], object]) -> bool:
+        """Have this called once, when it is worth to `wait`; False if that is so from now on. Not when we end it ourselves."""
+        ...
+
     async def close(self) -> None:
         """End the owned process and all that it started, within the deadline of the shutdown; it may be run again."""
         ...

@@ -35,7 +35,8 @@ class Watcher:
         self._make = make
         self._before = before
         self._retired = False
-        self._scope = anyio.CancelScope()
+        self.scope = anyio.CancelScope()
+        """In which it is watched: `retire` leaves it where there is nothing that has to end by itself."""
         self._ended = False
         self._end: anyio.Event | None = None
         """Set at its end, if somebody waits for that."""
@@ -64,15 +65,15 @@ class Watcher:
         finally:
             self.actor = None
 
-    async def over(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, which `retire` can cut short where there is nothing that has to end by itself."""
-        try:
-            with self._scope:
-                await work()
-        finally:
-            self._ended = True
-            if self._end is not None:
-                self._end.set()
+    def itself(self) -> "Watcher":
+        """What is run, and run again after a crash."""
+        return self
+
+    def note_end(self) -> None:
+        """It is over."""
+        self._ended = True
+        if self._end is not None:
+            self._end.set()
 
     async def wait(self) -> None:
         """Wait until it is over."""
@@ -84,7 +85,7 @@ class Watcher:
         """Have it end, at the latest with the restart that runs."""
         self._retired = True
         if self.actor is None:
-            self._scope.cancel()
+            self.scope.cancel()
             return
         with anyio.move_on_after(HEARD_WITHIN):
             await self.actor.retire()
@@ -127,7 +128,11 @@ class Watchers:
     async def _watch(self, watcher: Watcher) -> None:
         name = watcher.policy.name
         await watcher.turn()
-        await watcher.over(partial(self._supervised, f"agent {name}", lambda: watcher, agent=name))
+        try:
+            with watcher.scope:
+                await self._supervised(f"agent {name}", watcher.itself, agent=name)
+        finally:
+            watcher.note_end()
         if self._leaving.get(name) is watcher:
             del self._leaving[name]
         if name not in self._watchers:
