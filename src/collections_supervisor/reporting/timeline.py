@@ -7,7 +7,6 @@ across is five minutes: finer than a pixel on most screens.
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import median
 
 from collections_supervisor.messages import QueueSample, StateRun
 
@@ -112,6 +111,8 @@ def _strokes(height: int, spans: Iterable[tuple[int, int]]) -> str:
 
 def _unbroken(seen: Sequence[QueueSample], now: datetime) -> Iterator[list[tuple[QueueSample, datetime]]]:
     """The samples, each with the instant until which it holds, parted where nobody looked for long."""
+    from statistics import median  # with all that it brings: most fleets have no queues
+
     gaps = [(later.at - former.at).total_seconds() for former, later in pairwise(seen)]
     if not seen:
         return
