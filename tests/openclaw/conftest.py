@@ -1,9 +1,11 @@
 """The real OpenClaw, its gateway with a model of our own, and the installed program that works with both."""
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -47,30 +49,38 @@ def programs(pytestconfig: pytest.Config) -> Programs:
 @pytest.fixture(scope="session")
 def gateway(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that runs, with all agents; their models answer at once unless told otherwise."""
-    model = Model()
-    made = Gateway(folder_for(tmp_path_factory), programs, model, (*AGENTS, *STRAINED))
-    try:
-        made.start()
-        yield made
-    finally:
-        model.close()
-        made.close()
-        if MEMORY in made.root.parents:
-            shutil.rmtree(made.root)
+    kept = tmp_path_factory.mktemp("openclaw")
+    with in_memory(kept) as folder:
+        model = Model()
+        try:
+            made = Gateway(folder, programs, model, (*AGENTS, *STRAINED))
+            try:
+                made.start()
+                yield made
+            finally:
+                made.close()
+                if folder != kept:
+                    shutil.copy(made.log, kept)
+        finally:
+            model.close()
 
 
-def folder_for(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where OpenClaw keeps what it knows: in memory, where there is enough of it.
+@contextmanager
+def in_memory(otherwise: Path) -> Iterator[Path]:
+    """A folder for what OpenClaw knows: in memory, where there is enough of it.
 
     It gives up what waits for its databases for more than five seconds, be it a turn or a notice ("another OpenClaw process owns
     state-lifecycle"), and on a busy disk that happens.
     """
+    folder = otherwise
+    with suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= ENOUGH and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+            folder = Path(tempfile.mkdtemp(prefix="openclaw-", dir=MEMORY))
     try:
-        if shutil.disk_usage(MEMORY).free >= ENOUGH:
-            return Path(tempfile.mkdtemp(prefix="openclaw-", dir=MEMORY))
-    except OSError:
-        pass
-    return tmp_path_factory.mktemp("openclaw")
+        yield folder
+    finally:
+        if folder != otherwise:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class RealSite(Site):

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(600)]
 LOST = 2
 """Answers that never reach us: the first while Caine's turn begins, the second while it goes on."""
 
-LONG = 240.0
+LONG = 180.0
 
 LOSSY = """#!/bin/sh
 answer=$("{program}" "$@")

@@ -9,7 +9,7 @@ from tests.openclaw.model import CALL, Hang, Prompt, Refuse, Reply, Stream
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(600)]
 
-LONG = 240.0
+LONG = 180.0
 """Seconds that one agent's story may take while those of ten others go on beside it."""
 
 TOO_LONG = "This model's maximum context length is 200000 tokens. However, your messages resulted in 250000 tokens."
