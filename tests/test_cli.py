@@ -68,7 +68,8 @@ cli.main()
 
 
 @pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
-def test_an_interrupt_of_any_moment_is_told_by_the_status_alone(statement: str) -> None:
-    program = INTERRUPTED_IN.format(statement=statement)
-    done = subprocess.run([sys.executable, "-c", program, "interrupted"], capture_output=True, text=True, check=False, timeout=60)
+def test_an_interrupt_of_any_moment_is_told_by_the_status_alone(tmp_path: Path, statement: str) -> None:
+    (tmp_path / "program.py").write_text(INTERRUPTED_IN.format(statement=statement))
+    command = [sys.executable, "-m", "program", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")

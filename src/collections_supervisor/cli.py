@@ -172,10 +172,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except click.Abort:
-        # Of any moment; click by itself makes it 1, which is "not healthy".
+    except (click.Abort, KeyboardInterrupt):
+        # Of any moment; click by itself makes it 1, which is "not healthy", and lets a second one through.
         status = INTERRUPTED
-        # An interrupt that met text being executed (a dataclass being made by an import) is remembered by CPython, which then
-        # ends by the signal whatever the status: until the next text (run_eval_code_obj in Python/pythonrun.c).
+        # An interrupt that met text being executed (a dataclass being made by an import) is remembered by CPython, which under
+        # `python -m` then ends by the signal whatever the status: until the next text (run_eval_code_obj in pythonrun.c).
         exec("")  # noqa: S102 - there is nothing in it
     sys.exit(status)

@@ -25,7 +25,7 @@ INTERNAL = 70
 LOCKED = 75
 CONFIGURATION = 78
 INTERRUPTED = 130
-"""What a shell expects of a program that SIGINT ended: in the moment before signals are listened to, or in a sweep."""
+"""What a shell expects of a program that SIGINT ended: any command, and a daemon until it listens to signals."""
 
 PLAIN_WIDTH = 100
 """Columns of a report that does not go to a terminal."""

@@ -20,7 +20,7 @@ def remembered(*numbers: signal.Signals) -> Iterator[Collection[int]]:
 
 @contextmanager
 def leaving(number: signal.Signals, status: int) -> Iterator[None]:
-    """Meanwhile, until a receiver of the loop takes over, this ends the program at once with a status; where ignored it stays so.
+    """Meanwhile, until a receiver of the loop takes over, this ends the program at once with a status; unless it is ignored.
 
     For a time in which nothing is begun that would have to be ended. An exception would not do: raised wherever the program
     is, it can come out as another one.
