@@ -740,6 +740,30 @@ async def test_a_stop_and_a_start_right_after_it_are_done_in_that_order(fleet: F
         assert fleet.last().status == "healthy"
 
 
+async def test_nobody_waits_for_a_process_of_ours_before_it_calls(fleet: Fleet) -> None:
+    class Calling(Outside):
+        waits = 0
+        call: Callable[[], object] | None = None
+
+        def when_news(self, call: Callable[[], object]) -> bool:
+            self.call = call
+            return True
+
+        async def wait(self) -> ChildExited | MemoryRead | None:
+            self.waits += 1
+            return ChildExited(exit_code=1, signal=None, uptime_s=60.0)
+
+    outside = Calling([Script(duration=0.0, lives=1e6)])
+    async with fleet.watching((owned(), outside)):
+        await anyio.sleep(60.0)
+        assert (len(outside.starts), outside.waits) == (1, 0)
+        assert outside.call is not None
+        outside.call()
+        await anyio.sleep(10.0)
+        assert (len(outside.starts), outside.waits) == (2, 1)
+        assert fleet.last().restarts == 1
+
+
 async def test_a_process_of_ours_that_is_too_large_twice_is_replaced(fleet: Fleet) -> None:
     class Growing(Outside):
         measured = 0

@@ -5,6 +5,7 @@ import signal
 import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +207,27 @@ async def test_nobody_is_called_when_we_end_it_ourselves(bench: Bench) -> None:
     assert calls == []
 
 
+async def test_an_unfinished_line_of_one_that_is_ended_is_not_the_beginning_of_its_successors(bench: Bench) -> None:
+    process = bench.shell(f"printf half; touch {bench.folder}/said-$$; exec sleep 1000")
+
+    def spoken(number: int) -> bool:
+        return len(list(bench.folder.glob("said-*"))) == number
+
+    for number in (1, 2):
+        await bench.start(process)
+        assert process.when_news(lambda: None)
+        await until(partial(spoken, number))
+    await process.close()
+    assert bench.said == ["half", "half"]
+
+
 async def test_other_settings_call_whoever_is_to_wait_by_them(bench: Bench) -> None:
     process = bench.shell("exec sleep 1000")
     await bench.start(process)
     calls: list[int] = []
     assert process.when_news(lambda: calls.append(1))
+    bench.adjust(process, stop_grace=1.0)
+    assert calls == []
     bench.adjust(process, cycle=0.2, max_rss=1)
     assert calls == [1]
     assert not process.when_news(lambda: calls.append(2)), "it is measured once a cycle, which takes a task"

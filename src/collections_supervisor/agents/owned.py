@@ -64,8 +64,9 @@ class OwnedProcess:
         self._policy = policy
         if self._waiting is not None:
             self._waiting.cancel()
-        # There may be more to look for than its end from now on.
-        self._tell_news()
+        if self._looks_after:
+            # There is more to wait for than its end from now on.
+            self._tell_news()
 
     async def _spawn(self, request: ActionRequest, argv: tuple[str, ...]) -> Child:
         self._redirect()
@@ -155,7 +156,7 @@ class OwnedProcess:
         )
 
     def when_news(self, call: Callable[[], object]) -> bool:
-        """Have this called when the process ends, where that is all there is to wait for."""
+        """Have this called when the process ends, where that is all there is to wait for, or once there is more."""
         if not isinstance(self._child, Child) or self._looks_after or not self._child.when_ended(self._tell_news):
             return False
         self._call = call
@@ -206,7 +207,6 @@ class OwnedProcess:
 
     async def close(self) -> None:
         """End the process and everything it started, within what the shutdown leaves. It may be run again."""
-        self._call = None
         if strays := self._place.strays.take(self._policy.name):
             async with anyio.create_task_group() as tasks:
                 for stray in strays:
@@ -228,6 +228,8 @@ class OwnedProcess:
             )
             return
         await self._end()
+        # Perhaps nobody waits: its last words are its own, and not the beginning of what the next one says.
+        self._output.drain()
 
     async def _end(self) -> None:
         # Forgotten first: what we end ourselves is no exit to be judged. One that died may have left children behind.
@@ -235,6 +237,7 @@ class OwnedProcess:
         if last is not None:
             asked = isinstance(last, Child) and last.returncode is None
             if isinstance(last, Child):
+                last.when_ended(None)
                 # Before anybody looks who belongs to it: many may be ended at once.
                 last.signal_group(self._signal(), signal.SIGCONT)
             await self._end_one(last, asked)

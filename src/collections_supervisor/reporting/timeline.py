@@ -111,11 +111,11 @@ def _strokes(height: int, spans: Iterable[tuple[int, int]]) -> str:
 
 def _unbroken(seen: Sequence[QueueSample], now: datetime) -> Iterator[list[tuple[QueueSample, datetime]]]:
     """The samples, each with the instant until which it holds, parted where nobody looked for long."""
-    from statistics import median  # with all that it brings: most fleets have no queues
-
     gaps = [(later.at - former.at).total_seconds() for former, later in pairwise(seen)]
     if not seen:
         return
+    from statistics import median  # with all that it brings: most fleets have no queues
+
     longest = timedelta(seconds=2 * median(gaps) + 300) if gaps else timedelta(minutes=20)
     part: list[tuple[QueueSample, datetime]] = []
     for sample, following in zip(seen, [*(later.at for later in seen[1:]), now], strict=True):

@@ -68,7 +68,8 @@ class Child:
         self._pidfd = pidfd
         self._ended = Bell()
         self._call: Callable[[], None] | None = None
-        self._listens = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Where its end is listened for, while it is."""
 
     @property
     def tree(self) -> Tree:
@@ -86,14 +87,15 @@ class Child:
         return code
 
     def when_ended(self, call: Callable[[], None] | None) -> bool:
-        """Have this called once, when `wait` would return; None: have nothing called. False if nothing tells of the end.
+        """Have this called once, when `wait` would return, unless whoever waits learns of it first; None: have nothing called.
 
-        For hundreds of children that live long: a task that waits for one takes three kilobytes.
+        False if nothing tells of the end. For hundreds of children that live long: a task that waits takes three kilobytes.
         """
         if self._pidfd is None or self.returncode is not None:
             return False
         self._call = call
-        self._listen(self._pidfd)
+        if call is not None:
+            self._listen(self._pidfd)
         return True
 
     async def _sign_of_its_end(self, pidfd: int) -> None:
@@ -106,9 +108,10 @@ class Child:
 
     def _listen(self, pidfd: int) -> None:
         # An event loop takes one reader for a file descriptor. Not by anyio, which needs three times the memory for each.
-        if not self._listens:
-            self._listens = True
-            asyncio.get_running_loop().add_reader(pidfd, self._note_end)
+        if self._loop is None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(pidfd, self._note_end)
+            self._loop = loop
 
     def _note_end(self) -> None:
         call, self._call = self._call, None
@@ -121,9 +124,9 @@ class Child:
 
     def _rest(self) -> None:
         """Listen no more; the descriptor is let go of once there is nothing left to listen for."""
-        if self._listens and self._pidfd is not None:
-            self._listens = False
-            asyncio.get_running_loop().remove_reader(self._pidfd)
+        loop, self._loop = self._loop, None
+        if loop is not None and self._pidfd is not None:
+            loop.remove_reader(self._pidfd)
         if self.returncode is not None:
             self._close()
 
