@@ -34,7 +34,6 @@ from collections_supervisor.coordination.coordinator import Coordinator
 from collections_supervisor.coordination.ports import Ports as FleetPorts
 from collections_supervisor.escalation.channels import Channel
 from collections_supervisor.escalation.courier import Persistence
-from collections_supervisor.escalation.deadman import Deadman
 from collections_supervisor.escalation.notifier import Notifier
 from collections_supervisor.messages import (
     ActorCrashed,
@@ -53,6 +52,7 @@ from collections_supervisor.system.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from collections_supervisor.books.auditor import Auditor
+    from collections_supervisor.escalation.deadman import Deadman
 
 
 class Parts:
@@ -125,10 +125,13 @@ class Parts:
             return None
         return LeftBehind(self.journal, self._place, self._run.boot_id, lambda: [agent.name for agent in self.config.agents])
 
-    def _make_deadman(self) -> Deadman | None:
+    def _make_deadman(self) -> "Deadman | None":
         run, settings = self._run, self._run.config.deadman
         if run.dry or not (settings.url or settings.command):
             return None
+        # Nobody else needs it, nor what speaks HTTP.
+        from collections_supervisor.escalation.deadman import Deadman
+
         env = partial(child_environment, run.environ, {}, drop=run.secrets)
         return Deadman(settings, env, partial(run_command, shutdown=self._shutdown), run.log)
 

@@ -10,7 +10,6 @@ from structlog.typing import FilteringBoundLogger
 from collections_supervisor.config import schema
 from collections_supervisor.escalation.commands import Command, OpenClawCli, Runner, Workshop
 from collections_supervisor.escalation.delivery import Delivery
-from collections_supervisor.escalation.http_channels import OpenClawHooks, OpenClawTools, Webhook
 from collections_supervisor.escalation.notice_json import Envelope, severity, text_of
 from collections_supervisor.messages import Notice
 from collections_supervisor.system.process_command import run_command
@@ -109,11 +108,22 @@ def _open(name: str, settings: schema.Channel, envelope: Envelope, shop: Worksho
     match settings:
         case schema.OpenClawChannel(via="cli"):
             return OpenClawCli(name, settings, envelope, shop)
+        case schema.CommandChannel():
+            return Command(name, settings, envelope, shop)
+        case schema.OpenClawChannel() | schema.WebhookChannel():
+            return _open_http(name, settings, envelope, environ)
+
+
+def _open_http(
+    name: str, settings: schema.OpenClawChannel | schema.WebhookChannel, envelope: Envelope, environ: Mapping[str, str]
+) -> Channel:
+    # Nobody else needs these.
+    from collections_supervisor.escalation.http_channels import OpenClawHooks, OpenClawTools, Webhook
+
+    match settings:
         case schema.OpenClawChannel(via="hooks"):
             return OpenClawHooks(name, settings, envelope, environ)
         case schema.OpenClawChannel():
             return OpenClawTools(name, settings, envelope, environ)
-        case schema.CommandChannel():
-            return Command(name, settings, envelope, shop)
         case schema.WebhookChannel():
             return Webhook(name, settings, envelope, environ)

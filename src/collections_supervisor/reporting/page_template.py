@@ -6,8 +6,8 @@ import os
 import traceback
 from collections.abc import Callable
 from functools import cache, lru_cache
-from importlib import resources
 from pathlib import Path
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collections_supervisor.messages import Report
@@ -187,7 +187,10 @@ def _cut(text: str, most: int) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("collections_supervisor.reporting") / name).read_text(encoding="utf-8")
+    data = get_data("collections_supervisor.reporting", name)
+    if data is None:
+        raise FileNotFoundError(f"{name} is missing: this program is not wholly installed")
+    return data.decode()
 
 
 def _digest(text: str) -> str:
