@@ -12,7 +12,7 @@ from collections_supervisor.escalation.commands import Runner
 from collections_supervisor.escalation.delivery import Delivery, brief, without
 from collections_supervisor.escalation.http_answer import Answer, judge_status
 from collections_supervisor.escalation.http_channels import telling_parts
-from collections_supervisor.escalation.http_post import Request, load, post
+from collections_supervisor.escalation.http_post import Request, post
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.placeholders import substitute
 from collections_supervisor.system.threads import DaemonPool
@@ -39,8 +39,6 @@ class Deadman:
         self._run = run
         self._log = log
         self._deadline = deadline
-        if settings.url:
-            load()
         self._pool = DaemonPool("deadman", threads=2)
         self._due = anyio.Event()
         self._wrong: dict[str, str] = {}

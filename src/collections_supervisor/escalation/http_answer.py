@@ -1,6 +1,7 @@
 """What an HTTP answer means for a notice, and where a redirect may lead. Pure."""
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
@@ -83,8 +84,6 @@ def retry_after(value: str, date: str) -> float:
 
 
 def _instant(text: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime  # with what it brings, which few answers need
-
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

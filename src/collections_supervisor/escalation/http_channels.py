@@ -9,7 +9,7 @@ import msgspec
 from collections_supervisor.config import schema
 from collections_supervisor.escalation.delivery import TELLING, Delivery, brief, without
 from collections_supervisor.escalation.http_answer import Answer, judge_hook, judge_status, judge_tool
-from collections_supervisor.escalation.http_post import Request, load, post
+from collections_supervisor.escalation.http_post import Request, post
 from collections_supervisor.escalation.notice_json import Envelope, encode_notice, message
 from collections_supervisor.messages import Notice
 from collections_supervisor.system.threads import DaemonPool
@@ -27,7 +27,6 @@ class Line:
         self._settings = settings
         self._environ = environ
         self._pool = DaemonPool(f"http-{name}", threads=_THREADS)
-        load()
 
     async def post(
         self, path: str, notice: Notice, body: bytes, judge: Callable[[Answer], Delivery], *, needs_body: bool

@@ -1,7 +1,4 @@
-"""One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline.
-
-The HTTP client is imported by `load`, or at the first request: most who run this never send one.
-"""
+"""One HTTP request on a thread of its own, which nothing the other side does can hold beyond the deadline."""
 
 import errno
 import socket
@@ -9,7 +6,8 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Literal
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 import anyio
@@ -21,9 +19,6 @@ from collections_supervisor.escalation.http_answer import FOLLOWED, REDIRECTS, A
 from collections_supervisor.system.clock import span
 from collections_supervisor.system.files import cause_of
 from collections_supervisor.system.threads import DaemonPool, hop
-
-if TYPE_CHECKING:
-    from http.client import HTTPConnection
 
 MOST_BODY = 64 * 1024
 MOST_REDIRECTS = 3
@@ -40,11 +35,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     needs_body: bool = False
     method: Literal["GET", "POST"] = "POST"
-
-
-def load() -> None:
-    """Import what a request needs now: it must not turn out to be missing when the first alarm is sent."""
-    import http.client  # noqa: F401
 
 
 async def post(pool: DaemonPool, request: Request, seconds: float) -> Answer | Delivery:
@@ -97,8 +87,6 @@ class _Exchange:
 
     def _explained(self, url: str) -> Answer | Delivery:
         """One exchange; a failure as what it means for the notice."""
-        from http.client import HTTPException
-
         try:
             return self._exchange(url)
         except ssl.SSLCertVerificationError as error:
@@ -120,7 +108,7 @@ class _Exchange:
         finally:
             self._hold(None)
 
-    def _ask(self, connection: "HTTPConnection", url: str) -> Answer:
+    def _ask(self, connection: HTTPConnection, url: str) -> Answer:
         parts = urlsplit(url)
         target = quote(parts.path or "/", safe=_KEPT) + (f"?{quote(parts.query, safe=_KEPT + '?')}" if parts.query else "")
         headers = {"User-Agent": USER_AGENT, "Connection": "close", **self._request.headers}
@@ -136,9 +124,7 @@ class _Exchange:
                 location=response.headers.get("Location", ""),
             )
 
-    def _open(self, parts: SplitResult) -> "HTTPConnection":
-        from http.client import HTTPConnection, HTTPSConnection
-
+    def _open(self, parts: SplitResult) -> HTTPConnection:
         host = parts.hostname or ""
         if parts.scheme != "https":
             connection = HTTPConnection(host, parts.port or 80)
