@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -10,12 +10,8 @@ from contextlib import contextmanager
 def remembered(*numbers: signal.Signals) -> Iterator[Collection[int]]:
     """Meanwhile these do not end the program; which of them came is told until a receiver of the loop takes over."""
     came: set[int] = set()
-    before = {number: signal.signal(number, lambda number, _: came.add(number)) for number in numbers}
-    try:
+    with _handled(numbers, came.add):
         yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -25,11 +21,17 @@ def leaving(number: signal.Signals, status: int) -> Iterator[None]:
     For a time in which nothing is begun that would have to be ended. An exception would not do: raised wherever the program
     is, it can come out as another one.
     """
-    if (before := signal.getsignal(number)) is signal.SIG_IGN:
+    numbers = () if signal.getsignal(number) is signal.SIG_IGN else (number,)
+    with _handled(numbers, lambda _: os._exit(status)):
         yield
-        return
-    signal.signal(number, lambda *_: os._exit(status))
+
+
+@contextmanager
+def _handled(numbers: Iterable[signal.Signals], note: Callable[[int], object]) -> Iterator[None]:
+    """Meanwhile `note` is given the number of each of these signals that comes."""
+    before = {number: signal.signal(number, lambda came, _: note(came)) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
