@@ -65,10 +65,6 @@ class Watcher:
         finally:
             self.actor = None
 
-    def itself(self) -> "Watcher":
-        """What is run, and run again after a crash."""
-        return self
-
     def note_end(self) -> None:
         """It is over."""
         self._ended = True
@@ -130,7 +126,7 @@ class Watchers:
         await watcher.turn()
         try:
             with watcher.scope:
-                await self._supervised(f"agent {name}", watcher.itself, agent=name)
+                await self._supervised(f"agent {name}", lambda: watcher, agent=name)
         finally:
             watcher.note_end()
         if self._leaving.get(name) is watcher:
